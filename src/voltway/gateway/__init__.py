@@ -1,0 +1,1 @@
+"""Station sockets: server, security, link, ingest, commands."""

@@ -1,0 +1,1 @@
+"""The HTTP shell: application factory, who is asking, errors, streams, static files."""

@@ -1,0 +1,1 @@
+"""Operators, API keys, idTokens and their groups, audit."""

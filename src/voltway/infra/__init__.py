@@ -1,0 +1,1 @@
+"""Engines: database, embedded servers, migrations, bus, outbox, jobs, telemetry; knows no slice."""

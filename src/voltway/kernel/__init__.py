@@ -1,0 +1,1 @@
+"""Words that all slices share; standard library only."""

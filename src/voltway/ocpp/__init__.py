@@ -1,0 +1,1 @@
+"""The OCPP wire without I/O: frames, schemas, versions, wire to facts and back."""

@@ -1,0 +1,1 @@
+"""Stations that behave like real ones, good and bad; made history."""

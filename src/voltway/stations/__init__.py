@@ -1,0 +1,1 @@
+"""Locations, stations, EVSEs, connectors, device model, findings, raw messages, commands."""

@@ -1,0 +1,1 @@
+"""The tariff model (OCPI's), the price engine, explanations, assignment."""

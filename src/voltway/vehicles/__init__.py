@@ -1,0 +1,1 @@
+"""Battery, charging-curve and arrival models; pure."""
