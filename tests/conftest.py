@@ -1,0 +1,131 @@
+"""Real servers for tests: one PostgreSQL cluster and one NATS a session, one fresh migrated database a test.
+
+The cluster runs without fsync (tests of SQL alone; crash tests start their own). Nothing leaves the machine.
+"""
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from voltway.infra import postgres
+from voltway.infra.nats_server import NatsServer, prepare_nats
+from voltway.infra.postgres import Cluster, Launch, identity_of
+
+_TEMPLATE = "voltway_template"
+_numbers = count(1)
+
+
+class FakeClock:
+    """A clock that stands still until a test moves it; call it for the current instant."""
+
+    def __init__(self, start: datetime) -> None:
+        self._now = start
+
+    def __call__(self) -> datetime:
+        return self._now
+
+    def advance(self, **duration: float) -> datetime:
+        """Move forward by `timedelta(**duration)` and return the new instant."""
+        self._now += timedelta(**duration)
+        return self._now
+
+    def set(self, instant: datetime) -> None:
+        """Move to an instant, forward or back."""
+        self._now = instant
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock at 2026-03-02T08:00:00Z, a Monday."""
+    return FakeClock(datetime(2026, 3, 2, 8, 0, tzinfo=UTC))
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A running PostgreSQL of this session's own."""
+    folder = Path(tempfile.mkdtemp(prefix="voltway-test-"))
+    folder.chmod(0o755)
+    prepared = postgres.prepare_cluster(folder / "data", folder / "socket")
+    process = _start(prepared.launch(postgres.FAST_OPTIONS), folder / "postgres.log")
+    try:
+        postgres.wait_until_ready(prepared.url("postgres"))
+        yield prepared
+    finally:
+        _stop(process)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def template_database(cluster: Cluster) -> str:
+    """The name of a migrated database that is copied for each test."""
+    from voltway.infra import migrate
+
+    postgres.create_database(cluster, _TEMPLATE)
+    migrate.upgrade(cluster.url(_TEMPLATE))
+    return _TEMPLATE
+
+
+@pytest.fixture
+def database_url(cluster: Cluster, template_database: str) -> Iterator[str]:
+    """The URL (owner role) of a fresh migrated database."""
+    yield from _database(cluster, template_database)
+
+
+@pytest.fixture
+def empty_database_url(cluster: Cluster) -> Iterator[str]:
+    """The URL (owner role) of a fresh database with nothing in it."""
+    yield from _database(cluster, "template1")
+
+
+@pytest.fixture(scope="session")
+def nats_url() -> Iterator[str]:
+    """The URL of a running NATS of this session's own."""
+    folder = Path(tempfile.mkdtemp(prefix="voltway-nats-"))
+    server = prepare_nats(folder)
+    process = _start(server.launch(), folder / "nats.log")
+    try:
+        yield _bound(server.with_port).url
+    finally:
+        _stop(process)
+        shutil.rmtree(folder)
+
+
+def _database(cluster: Cluster, template: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    postgres.create_database(cluster, name, template=template)
+    yield cluster.url(name)
+    postgres.drop_database(cluster, name)
+
+
+def _bound(poll: Callable[[], NatsServer | None]) -> NatsServer:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if server := poll():
+            return server
+        time.sleep(0.01)
+    raise TimeoutError("nats-server did not say its port within 10 s")
+
+
+def _start(launch: Launch, log: Path) -> subprocess.Popen[bytes]:
+    user, group, groups = identity_of(launch.account)
+    with log.open("wb") as stream:
+        return subprocess.Popen(
+            launch.argv, cwd=launch.cwd, env=launch.environ, stdout=stream, stderr=stream,
+            user=user, group=group, extra_groups=groups,
+        )  # fmt: skip
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(2)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
