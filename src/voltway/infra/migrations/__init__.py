@@ -1,0 +1,1 @@
+"""Alembic's folder: one numbered file per migration, plain SQL, forward only."""
