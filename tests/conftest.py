@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from voltway.infra import postgres
+from voltway.infra import migrate, postgres
 from voltway.infra.nats_server import NatsServer, prepare_nats
 from voltway.infra.postgres import Cluster, Launch, identity_of
 
@@ -65,8 +65,6 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def template_database(cluster: Cluster) -> str:
     """The name of a migrated database that is copied for each test."""
-    from voltway.infra import migrate
-
     postgres.create_database(cluster, _TEMPLATE)
     migrate.upgrade(cluster.url(_TEMPLATE))
     return _TEMPLATE

@@ -1,0 +1,60 @@
+# The commands of Voltway. `make demo` shows it, `make test` checks it; both make .venv first, and quickly the second time.
+# Needs Python 3.11 or newer, make and git; nothing else is installed on the machine but, by `make test` as root, a browser.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-stamp
+UV_VERSION := 0.13.9
+UV := VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test browser fuzz bench lock
+
+help:
+	@echo "make demo   a charging network of 200 stations on this machine"
+	@echo "make test   format, lint, types, import rules, tests with coverage"
+	@echo "make setup  .venv with the locked dependencies and .venv/bin/voltway"
+	@echo "make fuzz   the property tests, a thousand examples each"
+	@echo "make bench  every benchmark; the tables go to stdout"
+	@echo "make lock   requirements.lock from pyproject.toml"
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Voltway needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked dependencies into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(UV) pip sync --quiet --require-hashes requirements.lock
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+demo: setup
+	@exec $(BIN)/voltway up --demo
+
+test: setup browser
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest --cov --cov-report=term
+
+# The page is tested in a real Chromium; as root we install it where there is none, else say how.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "installing chromium for the test of the page"; \
+	    apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	  else \
+	    echo "the test of the page needs Chromium: install it with your system's packages" >&2; exit 1; \
+	  fi; }
+
+fuzz: setup
+	$(BIN)/pytest -q --hypothesis-profile=fuzz tests
+
+bench: setup
+	@for bench in bench/*.py; do $(BIN)/python "$$bench" || exit $$?; done
+
+lock: setup
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --all-extras --python-version 3.11 pyproject.toml -o requirements.lock
