@@ -1,0 +1,190 @@
+"""The group commit's hand on PostgreSQL: raw libpq in one thread, prepared statements, one transaction per call.
+
+A slice describes a statement once (`Statement`) and hands over columns (`Work`); `Pipeline.run` sends all of them in libpq's
+pipeline mode and ends with one Sync, so they are one transaction and one round trip. Measured: a quarter of the CPU of
+`cursor.execute` with Python lists, a third less than COPY.
+"""
+
+import asyncio
+import select
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format
+from psycopg.pq.abc import PGconn, PGresult
+
+from voltway.infra.pgarrays import ARRAY_OF, pack
+from voltway.kernel.errors import NotReady, VoltwayError
+
+_CONNECTION_LOST = {b"57P01", b"57P02", b"57P03", b"08006", b"08003", b"25006"}
+_RETRY_AS_IS = {b"40001", b"40P01"}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A prepared statement whose parameters are arrays of the given element types."""
+
+    name: str
+    sql: str
+    oids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One execution: `columns[i]` holds the values of parameter i, all of one length."""
+
+    statement: Statement
+    columns: Sequence[Sequence[Any]]
+
+
+Row = tuple[bytes | None, ...]
+"""A result row in binary format; stores read it with `struct` or `int.from_bytes`."""
+
+
+class DataRefused(VoltwayError):
+    """PostgreSQL refused a value or a rule of the schema; nothing of the transaction was written."""
+
+    code = "data_refused"
+
+    def __init__(self, message: str, sqlstate: str, constraint: str | None) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+        self.constraint = constraint
+
+
+class DatabaseAway(NotReady):
+    """The connection is lost; whether the last transaction was committed is not known: repeat it."""
+
+    code = "database_away"
+
+
+class Pipeline:
+    """One connection in one thread. Not for concurrent use: a caller awaits one `run` before the next."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="pipeline")
+        self._connection: psycopg.Connection[Any] | None = None
+        self._prepared: set[str] = set()
+
+    async def run(self, works: Sequence[Work]) -> list[list[Row]]:
+        """Execute the works in order as one transaction and return each one's rows.
+
+        Raises:
+            DatabaseAway: the connection was lost, the outcome is unknown.
+            DataRefused: a value or constraint was refused, nothing is written.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, works)
+
+    async def close(self) -> None:
+        """Close the connection and its thread."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
+        self._thread.shutdown(wait=False)
+
+    def _run(self, works: Sequence[Work]) -> list[list[Row]]:
+        try:
+            pgconn = self._connect()
+            for work in works:
+                self._prepare(pgconn, work.statement)
+            return _exchange(pgconn, works)
+        except psycopg.OperationalError as error:
+            self._disconnect()
+            raise DatabaseAway(f"the database is away: {error}") from error
+        except DatabaseAway:
+            self._disconnect()
+            raise
+
+    def _connect(self) -> PGconn:
+        if self._connection is None:
+            self._connection = psycopg.connect(self._url, autocommit=True, connect_timeout=5)
+            self._prepared.clear()
+        return self._connection.pgconn
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _prepare(self, pgconn: PGconn, statement: Statement) -> None:
+        if statement.name in self._prepared:
+            return
+        oids = [ARRAY_OF[oid] for oid in statement.oids]
+        result = pgconn.prepare(statement.name.encode(), statement.sql.encode(), oids)
+        if result.status != ExecStatus.COMMAND_OK:
+            raise _failure(pgconn, result)
+        self._prepared.add(statement.name)
+
+
+def _exchange(pgconn: PGconn, works: Sequence[Work]) -> list[list[Row]]:
+    # A blocking libpq connection is fine here: a group is a few hundred kilobytes at most and this is its own thread.
+    pgconn.enter_pipeline_mode()
+    try:
+        for work in works:
+            params = [pack(oid, column) for oid, column in zip(work.statement.oids, work.columns, strict=True)]
+            formats = [Format.BINARY] * len(params)
+            pgconn.send_query_prepared(work.statement.name.encode(), params, formats, result_format=Format.BINARY)
+        pgconn.pipeline_sync()
+        return _collect(pgconn, len(works))
+    finally:
+        if pgconn.status == ConnStatus.OK:
+            pgconn.exit_pipeline_mode()
+
+
+def _collect(pgconn: PGconn, count: int) -> list[list[Row]]:
+    answers: list[list[Row]] = []
+    failure: VoltwayError | None = None
+    synced = False
+    while not synced:
+        _await_result(pgconn)
+        result = pgconn.get_result()
+        if result is None:
+            if pgconn.status == ConnStatus.BAD:
+                raise DatabaseAway("the connection to the database was lost")
+            continue
+        match result.status:
+            case ExecStatus.PIPELINE_SYNC:
+                synced = True
+            case ExecStatus.TUPLES_OK | ExecStatus.COMMAND_OK:
+                answers.append(_rows(result))
+            case ExecStatus.PIPELINE_ABORTED:
+                pass
+            case _:
+                failure = failure or _failure(pgconn, result)
+                if isinstance(failure, DatabaseAway):
+                    raise failure
+    if failure is not None:
+        raise failure
+    assert len(answers) == count, "every statement of the group answered"
+    return answers
+
+
+def _await_result(pgconn: PGconn) -> None:
+    # PQgetResult would wait with the interpreter's lock held and stop the event loop; poll waits without it.
+    while pgconn.is_busy():
+        _wait_readable(pgconn.socket)
+        pgconn.consume_input()
+
+
+def _wait_readable(socket: int) -> None:
+    poller = select.poll()  # select() cannot watch descriptors above 1023, and a gateway holds thousands
+    poller.register(socket, select.POLLIN)
+    poller.poll()
+
+
+def _rows(result: PGresult) -> list[Row]:
+    width = range(result.nfields)
+    return [tuple(result.get_value(row, column) for column in width) for row in range(result.ntuples)]
+
+
+def _failure(pgconn: PGconn, result: PGresult) -> VoltwayError:
+    state = result.error_field(DiagnosticField.SQLSTATE) or b""
+    message = (result.get_error_message() or pgconn.get_error_message()).strip()
+    if not state or state in _CONNECTION_LOST or pgconn.status == ConnStatus.BAD:
+        return DatabaseAway(f"the database is away: {message}")
+    if state in _RETRY_AS_IS:
+        return DatabaseAway(f"the database asks to repeat the transaction: {message}")
+    constraint = result.error_field(DiagnosticField.CONSTRAINT_NAME)
+    return DataRefused(message, state.decode(), constraint.decode() if constraint else None)
