@@ -29,6 +29,7 @@ class FakeClock:
         self._now = start
 
     def __call__(self) -> datetime:
+        """Return the current instant."""
         return self._now
 
     def advance(self, **duration: float) -> datetime:

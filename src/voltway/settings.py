@@ -66,24 +66,24 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(
         default_factory=default_data_dir,
-        description="Folder of everything this machine keeps: the embedded PostgreSQL, run.json, admin-token, voltway.toml.",
+        description="Folder of all that this machine keeps: its PostgreSQL, run.json, admin-token, voltway.toml.",
     )
     roles: Annotated[tuple[Role, ...], NoDecode] = Field(
         default=ROLES,
         min_length=1,
-        description="Roles that run in this process tree, separated by commas: gateway (stations), api (REST, page), worker (jobs).",
+        description="Roles of this process tree, by commas: gateway (stations), api (REST, page), worker (jobs).",
     )
     database_url: str = Field(
         default="",
         pattern=r"^(postgres(ql)?://\S+)?$",
-        description="PostgreSQL as a libpq URL, with the role that owns the tables. Empty: an own PostgreSQL is started in the data folder.",
+        description="PostgreSQL as a libpq URL, with the role that owns the tables. Empty: one of our own.",
         repr=False,
         json_schema_extra=SECRET,
     )
     nats_url: str = Field(
         default="",
         pattern=r"^((nats|tls)://\S+)?$",
-        description="NATS as a URL (several separated by commas). Empty: an own NATS is started on the loopback interface.",
+        description="NATS as a URL (several by commas). Empty: one of our own, on the loopback interface.",
         repr=False,
         json_schema_extra=SECRET,
     )
@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     public_url: str = Field(
         default="",
         pattern=r"^(https?://[^/\s?#]+(/[^\s?#]*)?)?$",
-        description="How the world reaches us, e.g. https://csms.example.org behind a reverse proxy. Empty: bind and http_port.",
+        description="How the world reaches us, e.g. https://csms.example.org behind a proxy. Empty: bind, http_port.",
     )
     ocpp_port: Port = Field(
         default=9000, description="TCP port of the station sockets (`/ocpp/{station id}`); 0: any free one."
@@ -102,11 +102,11 @@ class Settings(BaseSettings):
     http_port: Port = Field(default=8000, description="TCP port of the API and the page; 0: any free one.")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Addresses or networks (CIDR), separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+        description="Addresses or networks (CIDR), by commas, whose X-Forwarded-For and -Proto are believed.",
     )
     unknown_stations: UnknownStations = Field(
         default="quarantine",
-        description="A station nobody entered: reject it, accept it as pending until an operator approves, or accept it.",
+        description="A station nobody entered: refuse it, take it as pending until approved, or take it.",
     )
     unknown_tokens: UnknownTokens = Field(
         default="reject",
@@ -115,7 +115,7 @@ class Settings(BaseSettings):
     admin_token: str = Field(
         default="",
         pattern=r"^(\S{16,})?$",
-        description="Bearer key of the first administrator, at least 16 characters. Empty: made at the first start, kept in `admin-token`.",
+        description="Bearer key of the first administrator, 16 characters or more. Empty: made, kept in `admin-token`.",
         repr=False,
         json_schema_extra=SECRET,
     )
@@ -178,8 +178,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Give arguments, environment, secret files and the TOML file, in this order."""
         init_values = init_settings()
@@ -237,7 +237,7 @@ def load_settings(**arguments: Any) -> Settings:
 
 def to_environ(settings: Settings) -> dict[str, str]:
     """Write settings as environment variables, so that a child process reads exactly the same ones."""
-    return {PREFIX + name.upper(): _text(value) for name, value in settings if _text(value)}
+    return {PREFIX + name.upper(): text for name, text in plain(settings).items() if text}
 
 
 def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
@@ -245,10 +245,15 @@ def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if not name.startswith(PREFIX)}
 
 
+def plain(settings: Settings) -> dict[str, str]:
+    """Return every setting as text, secrets too."""
+    return {name: _text(value) for name, value in settings}
+
+
 def redacted(settings: Settings) -> dict[str, str]:
     """Return every setting as text, passwords and tokens replaced by `***`."""
     fields = Settings.model_fields
-    return {name: _redact(_text(value)) if is_secret(fields[name]) else _text(value) for name, value in settings}
+    return {name: _redact(text) if is_secret(fields[name]) else text for name, text in plain(settings).items()}
 
 
 def is_secret(field: FieldInfo) -> bool:

@@ -1,7 +1,7 @@
 """Which account runs a server that refuses root, and how a child process ends with its parent.
 
-PostgreSQL refuses uid 0. As root its processes therefore run as `nobody`, dropped per child, so that no account is added
-to the machine. Used by `infra.postgres`, `infra.nats_server` and `infra.supervisor`.
+PostgreSQL refuses uid 0. As root its processes therefore run as `nobody`, dropped per child, so that no account is
+added to the machine. Used by `infra.postgres`, `infra.nats_server` and `infra.supervisor`.
 """
 
 import ctypes

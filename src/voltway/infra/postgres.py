@@ -2,8 +2,8 @@
 
 `prepare_cluster` finds the server's files, makes the cluster where there is none and says how to start it; the process
 itself belongs to whoever starts it (`infra.supervisor`; tests/conftest.py). It listens on a socket only, in a short
-folder that only its account may enter. As root it runs as `nobody`: the wheel's files are copied to a cache when they lie
-where `nobody` may not enter (gateway-notes §5), and a data folder in such a place is reached through the working directory.
+folder that only its account may enter. As root it runs as `nobody`: the wheel's files are copied to a cache where they
+lie in a folder that `nobody` may not enter, and a data folder in such a place is reached through the working directory.
 """
 
 import os
@@ -41,7 +41,7 @@ DURABLE_OPTIONS = {
     "max_connections": "200",
     "wal_compression": "on",
     "random_page_cost": "1.1",
-    "log_min_messages": "warning",
+    "log_checkpoints": "off",
 }
 # For tests of SQL alone, never for `voltway up`, crash tests or benchmarks.
 FAST_OPTIONS = {
@@ -115,7 +115,8 @@ def prepare_cluster(data_dir: Path, socket_dir: Path) -> Cluster:
 
 def make_socket_dir() -> Path:
     """Make a new short folder for the socket (its path may have at most 107 bytes)."""
-    return Path(tempfile.mkdtemp(prefix="voltway-", dir="/tmp" if Path("/tmp").is_dir() else None))
+    short = Path("/tmp")  # noqa: S108 - mkdtemp makes a folder of its own in it, which TMPDIR may make too long
+    return Path(tempfile.mkdtemp(prefix="voltway-", dir=short if short.is_dir() else None))
 
 
 def wait_until_ready(url: str, *, timeout_s: float = 30.0) -> None:

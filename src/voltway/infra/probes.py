@@ -1,0 +1,43 @@
+"""Short questions to the engines for `voltway doctor`: does it answer, and what does its clock say."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+import nats
+import nats.errors
+import psycopg
+
+_TIMEOUT_S = 5
+
+
+def database_clock_skew_s(database_url: str) -> float:
+    """Return the database's clock minus ours in seconds (half the round trip taken off); raise ConnectionError."""
+    try:
+        with psycopg.connect(database_url, connect_timeout=_TIMEOUT_S) as connection:
+            begun_s = time.monotonic()
+            row = connection.execute("select clock_timestamp()").fetchone()
+            half_trip_s = (time.monotonic() - begun_s) / 2
+    except psycopg.OperationalError as error:
+        raise ConnectionError(str(error).strip().splitlines()[0]) from error
+    assert row is not None, "a select of one value has one row"
+    theirs: datetime = row[0]
+    return (theirs - datetime.now(UTC)).total_seconds() + half_trip_s
+
+
+async def nats_fault(nats_url: str) -> str | None:
+    """Return why NATS does not answer, None where it does."""
+    faults: list[str] = []
+
+    async def note(error: Exception) -> None:
+        faults.append(str(error) or type(error).__name__)
+
+    try:
+        servers = nats_url.split(",")
+        connecting = nats.connect(servers, allow_reconnect=False, connect_timeout=_TIMEOUT_S, error_cb=note)
+        client = await asyncio.wait_for(connecting, _TIMEOUT_S + 1)
+        await client.flush(_TIMEOUT_S)
+        await client.close()
+    except (nats.errors.Error, OSError, TimeoutError) as error:
+        return faults[0] if faults else str(error) or type(error).__name__
+    return None
