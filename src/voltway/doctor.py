@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from voltway.infra.datafolder import read_run
 from voltway.infra.probes import database_clock_skew_s, nats_fault
 from voltway.settings import Settings
 
@@ -48,7 +49,8 @@ def examine(settings: Settings) -> list[Finding]:
         _check_tls,
         _check_open_files,
     )
-    return [check(settings) for check in checks]
+    seen = _as_it_runs(settings)
+    return [check(seen) for check in checks]
 
 
 def to_json(findings: list[Finding]) -> dict[str, object]:
@@ -64,6 +66,14 @@ def to_text(findings: list[Finding]) -> str:
         if finding.mend:
             lines.append(f"      {finding.mend}")
     return "\n".join(lines)
+
+
+def _as_it_runs(settings: Settings) -> Settings:
+    """Return the settings with the servers that a running Voltway on this data folder started itself."""
+    run = read_run(settings.data_dir)
+    if run is None:
+        return settings
+    return settings.model_copy(update={"database_url": run["database_url"], "nats_url": run["nats_url"]})
 
 
 def _check_data_dir(settings: Settings) -> Finding:
@@ -102,19 +112,22 @@ def _check_broker(settings: Settings) -> Finding:
 
 
 def _check_http_port(settings: Settings) -> Finding:
-    return _check_port("http port", settings.bind, settings.http_port, variable="VOLTWAY_HTTP_PORT")
+    return _check_port(settings, "http port", settings.http_port, variable="VOLTWAY_HTTP_PORT")
 
 
 def _check_ocpp_port(settings: Settings) -> Finding:
-    return _check_port("ocpp port", settings.bind, settings.ocpp_port, variable="VOLTWAY_OCPP_PORT")
+    return _check_port(settings, "ocpp port", settings.ocpp_port, variable="VOLTWAY_OCPP_PORT")
 
 
-def _check_port(check: str, host: str, port: int, *, variable: str) -> Finding:
+def _check_port(settings: Settings, check: str, port: int, *, variable: str) -> Finding:
+    host = settings.bind
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, port), family=family).close()
     except OSError as error:
-        mend = f"set {variable} to another port, or end what uses it (a running Voltway does)"
+        if run := read_run(settings.data_dir):
+            return Finding(check, True, f"Voltway {run['version']} runs on this data folder")
+        mend = f"set {variable} to another port, or end what uses it"
         return Finding(check, False, f"{port} on {host} cannot be used: {error.strerror}", mend)
     return Finding(check, True, f"{port} on {host} is free")
 

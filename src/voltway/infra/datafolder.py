@@ -61,6 +61,25 @@ def open_data_folder(path: Path) -> DataFolder:
     return DataFolder(path, lock)
 
 
+def read_run(path: Path) -> dict[str, Any] | None:
+    """Return what `run.json` says of the Voltway that runs on a data folder, None where none does."""
+    try:
+        facts: dict[str, Any] = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    return facts if any(_is_alive(pid) for pid in facts["pids"].values()) else None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def _make(path: Path) -> None:
     """As root others may pass through (PostgreSQL runs as nobody inside) but not look around."""
     if not path.is_dir():

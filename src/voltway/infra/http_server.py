@@ -49,7 +49,7 @@ async def serve_http(app: FastAPI, settings: Settings, lifeline: Lifeline) -> No
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():
+    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has a flag, not an event
         await asyncio.sleep(0.01)
     if not serving.done():
         lifeline.ready(port=listener.getsockname()[1])

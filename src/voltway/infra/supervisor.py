@@ -1,7 +1,7 @@
 """One process tree: starts children, starts a dead one again with back-off, ends all of them within a deadline.
 
-A child is one of our roles (it reports over its stdout, see `infra.lifeline`) or a server (PostgreSQL, NATS: asked until it
-answers). `up` says what the children are; nothing here knows them. Each child has a session of its own, so that
+A child is one of our roles (it reports over its stdout, see `infra.lifeline`) or a server (PostgreSQL, NATS: asked
+until it answers). `up` says what the children are; nothing here knows them. Each child has a session of its own, so that
 Ctrl-C in a terminal reaches only us, and the kernel ends it when we die.
 """
 
@@ -185,7 +185,7 @@ class Supervisor:
         if running.child.probe is None:
             await self._read_reports(running, process)
             return
-        while (facts := await running.child.probe()) is None:
+        while (facts := await running.child.probe()) is None:  # noqa: ASYNC110 - another program has no event
             await asyncio.sleep(_PROBE_INTERVAL_S)
         _resolve(running.first_report, facts)
 
