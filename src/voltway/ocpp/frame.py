@@ -4,7 +4,7 @@ Tolerances become findings (named in `Finding.code`); what cannot be read at all
 Source: OCPP-J 1.6 section 4, OCPP 2.0.1 part 4, OCPP 2.1 part 4 (message types 5 and 6).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple, NoReturn
 
 import orjson
@@ -99,10 +99,9 @@ def parse(raw: bytes | bytearray | memoryview | str, version: Version = Version.
     if type(elements) is not list or not elements:
         _refuse(version, "RpcFrameworkError", "a frame is a JSON array that begins with its message type")
     findings: list[Finding] = []
-    if data.count(b"[") + data.count(b"{") > DEEPEST_NESTING and _depth(elements) > DEEPEST_NESTING:
-        _refuse(version, "FormatViolation", f"nested deeper than {DEEPEST_NESTING} levels", _plain_id(elements))
-    if _NUL_ESCAPE in data:
-        elements = _cleaned(elements, findings)
+    # Two searches, since a single byte is found ten times faster than six.
+    if b"\\" in data and _NUL_ESCAPE in data:
+        elements = _cleaned(elements, version, findings)
     if elements[0] == CALL and type(elements[0]) is int:
         return _read_call(elements, data, version, findings)
     return _read_other(elements, data, version, findings)
@@ -128,6 +127,22 @@ def result(message_id: str, payload: Mapping[str, Any]) -> bytes:
 def error(message_id: str, code: str, description: str = "", details: Mapping[str, Any] | None = None) -> bytes:
     """Write a refusal; the description is cut at 255 characters, as the standard says."""
     return orjson.dumps([CALL_ERROR, message_id, code, description[:255], details or {}])
+
+
+def is_too_deep(value: Any) -> bool:
+    """Say whether a JSON value nests deeper than we keep; without recursion, since 1,024 levels pass the decoder."""
+    level = [value]
+    for _ in range(DEEPEST_NESTING):
+        level = [child for parent in level for child in _children(parent)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _read_call(elements: list[Any], data: bytes, version: Version, findings: list[Finding]) -> Call:
@@ -170,8 +185,8 @@ def _read_result(elements: list[Any], version: Version, findings: list[Finding])
     if payload is None:
         findings.append(Finding("null_payload"))
         payload = {}
-    if len(elements) != 3 or type(payload) is not dict:
-        fault = "a CALLRESULT is [3, id, object]"
+    if len(elements) != 3 or type(payload) is not dict or is_too_deep(payload):
+        fault = "a CALLRESULT is [3, id, object] of sensible depth"
         raise FrameFault(_code(version, "FormatViolation"), fault, message_id, is_answerable=False)
     return CallResult(message_id, payload, tuple(findings))
 
@@ -185,7 +200,7 @@ def _read_error(elements: list[Any], version: Version, findings: list[Finding]) 
         message_id=message_id,
         code=code if type(code) is str and code else "GenericError",
         description=description if type(description) is str else "",
-        details=details if type(details) is dict else {},
+        details=details if type(details) is dict and not is_too_deep(details) else {},
         findings=tuple(findings),
         is_result_error=elements[0] == CALL_RESULT_ERROR,
     )
@@ -219,26 +234,14 @@ def _repaired_payload(payload: Any, version: Version, message_id: str, findings:
     return {}
 
 
-def _cleaned(elements: list[Any], findings: list[Finding]) -> list[Any]:
+def _cleaned(elements: list[Any], version: Version, findings: list[Finding]) -> list[Any]:
     """Replace NUL characters, which PostgreSQL takes neither in text nor in jsonb."""
+    if is_too_deep(elements):
+        _refuse(version, "FormatViolation", f"nested deeper than {DEEPEST_NESTING} levels", _plain_id(elements))
     cleaned: list[Any] = _without_nul(elements)
     if cleaned != elements:
         findings.append(Finding("nul_character"))
     return cleaned
-
-
-def _depth(value: Any) -> int:
-    """Return how deep a JSON value nests, without recursion, since 1,024 levels pass the decoder."""
-    depth, level = 0, [value]
-    while level:
-        depth += 1
-        level = [
-            child
-            for parent in level
-            if isinstance(parent, (list, dict))
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-        ]
-    return depth
 
 
 def _without_nul(value: Any) -> Any:

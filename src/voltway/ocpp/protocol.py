@@ -10,16 +10,19 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from voltway.kernel.errors import Fault
+from voltway.kernel.errors import Fault, InvalidInput
 from voltway.kernel.facts import ACKNOWLEDGED, Fact, Finding, Reply
 from voltway.ocpp import frame, schema
+from voltway.ocpp.commands import Command
 from voltway.ocpp.frame import Call
 from voltway.ocpp.intake import CallRefused, Intake, JsonObject, Understood
 from voltway.ocpp.notices import notice_reader
 from voltway.ocpp.repair import is_tolerable, repaired
+from voltway.ocpp.v2 import commands as commands_2
 from voltway.ocpp.v2 import replies as replies_2
 from voltway.ocpp.v2 import stations as stations_2
 from voltway.ocpp.v2 import transactions as transactions_2
+from voltway.ocpp.v16 import commands as commands_16
 from voltway.ocpp.v16 import core as core_16
 from voltway.ocpp.v16 import replies as replies_16
 from voltway.ocpp.versions import STATION_CALLS, Version
@@ -52,6 +55,7 @@ class Protocol:
         self.subprotocol = version.subprotocol
         readers = core_16.READERS if version is Version.V16 else _READERS_2
         self._readers = {action: readers.get(action) or notice_reader(action) for action in STATION_CALLS[version]}
+        self._kept_whole = frozenset(self._readers) - frozenset(readers)
         compiled = schema.validators(version)
         self._accepts = {action: compiled[action, "request"].is_valid for action in self._readers}
         self._outgoing = schema.outgoing_actions(version)
@@ -65,6 +69,8 @@ class Protocol:
         reader = self._readers.get(call.action)
         if reader is None:
             raise self._unknown(call)
+        if call.action in self._kept_whole:
+            self._refuse_abyss(call)
         intake = Intake(received_at, call.payload_bytes)
         payload = call.payload
         if not self._accepts[call.action](payload):
@@ -102,12 +108,41 @@ class Protocol:
             return None
         return schema.faults_of(self.version, action, "request", payload)
 
+    def command_of(self, verb: str, **args: Any) -> Command:
+        """Write a verb of `commands.VERBS` as the one request it needs.
+
+        Raises:
+            InvalidInput: unknown verb, wrong arguments, or something this version cannot say in one request.
+        """
+        commands = self.commands_of(verb, **args)
+        if len(commands) != 1:
+            raise InvalidInput(f"{verb} needs {len(commands)} requests in OCPP {self.version}: send them one by one")
+        return commands[0]
+
+    def commands_of(self, verb: str, **args: Any) -> tuple[Command, ...]:
+        """Write a verb as the requests it needs: one, except for 1.6's configuration, which is written key by key.
+
+        Raises:
+            InvalidInput: unknown verb, wrong arguments, or something this version cannot say.
+        """
+        if self.version is Version.V16:
+            return commands_16.commands_of(verb, args)
+        return commands_2.commands_of(verb, args)
+
+    def read_answer(self, action: str, payload: JsonObject, received_at: datetime) -> Understood | None:
+        """Return the fact that an answer to a command of ours holds (configuration read); None for a bare yes or no."""
+        intake = Intake(received_at)
+        read = commands_16.read_answer if self.version is Version.V16 else commands_2.read_answer
+        fact = read(action, payload, intake)
+        return None if fact is None else Understood(fact, tuple(intake.findings))
+
     def check_answer(self, action: str, payload: Any) -> tuple[Fault, ...]:
         """Return every fault of what a station answered to our command."""
         return schema.faults_of(self.version, action, "response", payload)
 
     def _mended(self, call: Call, intake: Intake) -> JsonObject:
         """Mend a payload; a transaction message passes whatever is left, any other one must be answerable."""
+        self._refuse_abyss(call)
         payload = repaired(self.version, call.action, call.payload, intake)
         for error in schema.violations(self.version, call.action, "request", payload):
             if is_tolerable(error):
@@ -119,6 +154,12 @@ class Protocol:
             findings = (*call.findings, *intake.findings, Finding("schema_violation", sentence[:200]))
             raise CallRefused(schema.error_code_of(self.version, error), sentence[:255], findings)
         return payload
+
+    def _refuse_abyss(self, call: Call) -> None:
+        """Nothing that goes on as JSON may nest deeper than its next writer takes."""
+        if call.action not in TRANSACTION_ACTIONS and frame.is_too_deep(call.payload):
+            code = "FormationViolation" if self.version is Version.V16 else "FormatViolation"
+            raise CallRefused(code, f"nested deeper than {frame.DEEPEST_NESTING} levels", call.findings)
 
     def _unknown(self, call: Call) -> CallRefused:
         """OCPP-J 4.2.3: NotSupported is for an action we know but do not take, NotImplemented for one nobody knows."""

@@ -93,8 +93,17 @@ def _assemble(
         voltage_v=_telemetry(_mean(by_slot.get(Slot.VOLTAGE, ()))),
         soc_pct=_telemetry(_total(by_slot.get(Slot.SOC, ()), intake)),
         offered_w=_telemetry(_total(by_slot.get(Slot.OFFERED, ()), intake)),
-        extra=json_bytes(extra) if extra else None,
+        extra=_extra_bytes(extra, intake) if extra else None,
     )
+
+
+def _extra_bytes(extra: JsonObject, intake: Intake) -> bytes | None:
+    """Encode what has no column; what no JSON writer takes stays in the raw log only."""
+    try:
+        return json_bytes(extra)
+    except TypeError:
+        intake.note("value_not_kept")
+        return None
 
 
 def _sample_of(raw: JsonObject, intake: Intake, extra: JsonObject, *, expects_text: bool) -> Sample | None:
