@@ -65,9 +65,17 @@ def decimal_text(exact: Fraction | Decimal, places: int = 10) -> str:
     ('0.3333333333', '2.5', '0')
     """
     value = Fraction(exact)
-    scaled = value * 10**places
-    magnitude = (abs(scaled) + Fraction(1, 2)).__floor__()
-    sign = "-" if value < 0 and magnitude else ""
+    return ratio_text(value.numerator, value.denominator, places)
+
+
+def ratio_text(numerator: int, denominator: int, places: int = 10) -> str:
+    """Write numerator/denominator (denominator > 0) as `decimal_text` does, without reducing it: the live page's path.
+
+    >>> ratio_text(-2, 3, 4)
+    '-0.6667'
+    """
+    magnitude = (2 * abs(numerator) * 10**places + denominator) // (2 * denominator)
+    sign = "-" if numerator < 0 and magnitude else ""
     whole, part = divmod(magnitude, 10**places)
     digits = str(part).rjust(places, "0").rstrip("0")
     return f"{sign}{whole}.{digits}" if digits else f"{sign}{whole}"

@@ -1,0 +1,173 @@
+"""Where a price can change: instants, energies and powers, for the segmentation of sessions and for the page.
+
+Clock restrictions are judged on instants, so that both DST nights come out right. Pure; read by `tariffs.engine`.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple
+
+from voltway.kernel.clock import from_micros, to_micros
+from voltway.tariffs.model import Dimension, Restrictions, Tariff
+from voltway.tariffs.rates import (
+    MICROS_PER_SECOND,
+    ClockPredicate,
+    LocalClock,
+    Moment,
+    Rate,
+    choose,
+    clock_predicates,
+    compiled,
+    has_clock,
+    local_clock,
+    milliwh_bound,
+    zone,
+)
+
+_INSTANT = timedelta(microseconds=1)
+_MIDNIGHT = time(0, 0)
+
+
+class NextCheaper(NamedTuple):
+    """When a kWh becomes cheaper, and its price then (in the terms of the tariff's prices)."""
+
+    at: datetime
+    price: Decimal
+
+
+def boundaries(
+    tariff: Tariff, start: datetime, end: datetime, *, time_zone: str, started_at: datetime | None = None
+) -> list[datetime]:
+    """Return every instant inside (start, end) at which a clock or duration restriction changes its answer, sorted.
+
+    `started_at` is the session's start, from which durations count; by default `start`.
+    """
+    begin_us, end_us = to_micros(start), to_micros(end)
+    origin_us = begin_us if started_at is None else to_micros(started_at)
+    found = {origin_us + seconds * MICROS_PER_SECOND for seconds in _durations_s(tariff)}
+    found.update(_clock_changes(tariff, start, end, time_zone))
+    return [from_micros(instant_us) for instant_us in sorted(found) if begin_us < instant_us < end_us]
+
+
+@lru_cache(maxsize=1024)
+def energy_thresholds(tariff: Tariff) -> tuple[int, ...]:
+    """Return the session energies in milliwatt-hours at which a restriction changes its answer, sorted."""
+    bounds = (bound for r in _restrictions(tariff) for bound in (r.min_kwh, r.max_kwh))
+    return tuple(sorted({milliwh_bound(bound) for bound in bounds if bound is not None and bound > 0}))
+
+
+@lru_cache(maxsize=1024)
+def power_bands(tariff: Tariff) -> tuple[float, ...]:
+    """Return the powers in W at which a restriction changes its answer, sorted; a band includes its lower end."""
+    bounds = (bound for r in _restrictions(tariff) for bound in (r.min_power, r.max_power))
+    return tuple(sorted({float(bound * 1000) for bound in bounds if bound is not None}))
+
+
+@lru_cache(maxsize=1024)
+def current_bands(tariff: Tariff) -> tuple[float, ...]:
+    """Return the currents in A (sum of the phases) at which a restriction changes its answer, sorted."""
+    bounds = (bound for r in _restrictions(tariff) for bound in (r.min_current, r.max_current))
+    return tuple(sorted({float(bound) for bound in bounds if bound is not None}))
+
+
+def kwh_rate(tariff: Tariff, at: datetime, *, time_zone: str, power_w: float | None = None) -> Rate | None:
+    """Return the rate of the first kWh of a session that starts at an instant; None if energy is never priced."""
+    plan = compiled((tariff,)).default
+    if not plan.energy:
+        return None
+    moment = Moment(local_clock(at, time_zone) if plan.needs_clock else None)
+    moment.power_w = power_w
+    return choose(plan.energy, moment) or plan.free[Dimension.ENERGY]
+
+
+def next_cheaper(
+    tariff: Tariff, at: datetime, *, time_zone: str, horizon_h: int = 48, power_w: float | None = None
+) -> NextCheaper | None:
+    """Return the next instant within the horizon at which a session would start with a lower price per kWh."""
+    now = kwh_rate(tariff, at, time_zone=time_zone, power_w=power_w)
+    if now is None:
+        return None
+    for instant in boundaries(tariff, at, at + timedelta(hours=horizon_h), time_zone=time_zone):
+        then = kwh_rate(tariff, instant, time_zone=time_zone, power_w=power_w)
+        if then is not None and then.price < now.price and tariff.is_valid_at(instant):
+            return NextCheaper(instant, then.price)
+    return None
+
+
+def _restrictions(tariff: Tariff) -> Iterator[Restrictions]:
+    for element in tariff.elements:
+        if element.restrictions is not None:
+            yield element.restrictions
+
+
+@lru_cache(maxsize=1024)
+def _durations_s(tariff: Tariff) -> tuple[int, ...]:
+    bounds = (bound for r in _restrictions(tariff) for bound in (r.min_duration, r.max_duration))
+    return tuple(sorted({bound for bound in bounds if bound is not None}))
+
+
+@lru_cache(maxsize=1024)
+def _clock_tests(tariff: Tariff) -> tuple[tuple[ClockPredicate, ...], ...]:
+    windows = [*_restrictions(tariff), *(tariff.idle.exempt if tariff.idle is not None else ())]
+    return tuple(tuple(clock_predicates(window)) for window in windows if has_clock(window))
+
+
+@lru_cache(maxsize=1024)
+def _wall_times(tariff: Tariff) -> tuple[time, ...]:
+    """Return the local times of day at which a clock restriction may change its answer."""
+    windows = [*_restrictions(tariff), *(tariff.idle.exempt if tariff.idle is not None else ())]
+    named = {clock for window in windows for clock in (window.start_time, window.end_time) if clock is not None}
+    return tuple(sorted(named | {_MIDNIGHT}))
+
+
+def _clock_changes(tariff: Tariff, start: datetime, end: datetime, time_zone: str) -> Iterator[int]:
+    tests = _clock_tests(tariff)
+    if not tests:
+        return
+    candidates = [*_wall_instants(tariff, start, end, time_zone), *_offset_changes(start, end, time_zone)]
+    for instant in candidates:
+        after = local_clock(instant, time_zone)
+        before = local_clock(instant - _INSTANT, time_zone)
+        if _answers(tests, before) != _answers(tests, after):
+            yield to_micros(instant)
+
+
+def _answers(tests: tuple[tuple[ClockPredicate, ...], ...], clock: LocalClock) -> list[bool]:
+    return [all(test(clock) for test in window) for window in tests]
+
+
+def _wall_instants(tariff: Tariff, start: datetime, end: datetime, time_zone: str) -> Iterator[datetime]:
+    """Yield the instants at which the wall clock shows a named time; twice in the autumn hour."""
+    local_zone = zone(time_zone)
+    day, last = start.astimezone(local_zone).date(), end.astimezone(local_zone).date()
+    while day <= last:
+        for wall in _wall_times(tariff):
+            local = datetime.combine(day, wall, local_zone)
+            yield local.astimezone(UTC)
+            yield local.replace(fold=1).astimezone(UTC)
+        day += timedelta(days=1)
+
+
+def _offset_changes(start: datetime, end: datetime, time_zone: str) -> Iterator[datetime]:
+    """Yield the instants at which the zone's offset from UTC changes (to the second), at most one a day."""
+    local_zone = zone(time_zone)
+    low = start.astimezone(UTC).replace(microsecond=0)
+    while low < end:
+        high = low + timedelta(days=1)
+        if low.astimezone(local_zone).utcoffset() != high.astimezone(local_zone).utcoffset():
+            yield _bisect_offset(low, high, time_zone)
+        low = high
+
+
+def _bisect_offset(low: datetime, high: datetime, time_zone: str) -> datetime:
+    local_zone = zone(time_zone)
+    before = low.astimezone(local_zone).utcoffset()
+    while high - low > timedelta(seconds=1):
+        middle = low + timedelta(seconds=(high - low) // timedelta(seconds=2))
+        if middle.astimezone(local_zone).utcoffset() == before:
+            low = middle
+        else:
+            high = middle
+    return high
