@@ -8,11 +8,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
 import pytest
+from tests.fake_clock import FakeClock
 
 from voltway.infra import migrate, postgres
 from voltway.infra.nats_server import NatsServer, prepare_nats
@@ -20,26 +21,6 @@ from voltway.infra.postgres import Cluster, Launch, identity_of
 
 _TEMPLATE = "voltway_template"
 _numbers = count(1)
-
-
-class FakeClock:
-    """A clock that stands still until a test moves it; call it for the current instant."""
-
-    def __init__(self, start: datetime) -> None:
-        self._now = start
-
-    def __call__(self) -> datetime:
-        """Return the current instant."""
-        return self._now
-
-    def advance(self, **duration: float) -> datetime:
-        """Move forward by `timedelta(**duration)` and return the new instant."""
-        self._now += timedelta(**duration)
-        return self._now
-
-    def set(self, instant: datetime) -> None:
-        """Move to an instant, forward or back."""
-        self._now = instant
 
 
 @pytest.fixture

@@ -343,7 +343,9 @@ def _read_text(path: Path, variable: str) -> str:
 
 
 def _sentence(detail: ErrorDetails) -> str:
-    name = PREFIX + str(detail["loc"][0]).upper() if detail["loc"] else PREFIX
+    name = str(detail["loc"][0]) if detail["loc"] else ""
     message = detail["msg"].removeprefix("Value error, ")
-    shown = detail["input"] if isinstance(detail["input"], int | float) else ""
-    return f"{name}: {message[0].lower()}{message[1:]}" + (f", not {shown}" if shown != "" else "")
+    given = detail["input"]
+    is_shown = isinstance(given, int | float | str) and name in Settings.model_fields
+    shown = f", not {given!r}" if is_shown and not is_secret(Settings.model_fields[name]) else ""
+    return f"{PREFIX}{name.upper()}: {message[0].lower()}{message[1:]}{shown}"
