@@ -1,6 +1,6 @@
 """Our commands as version-neutral verbs: which arguments each takes, checked before a version writes it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from voltway.kernel.errors import Fault, InvalidInput
@@ -33,12 +33,10 @@ VERBS: Final[dict[str, Verb]] = {
     "read_configuration": Verb(frozenset(), frozenset({"keys"})),
     "write_configuration": Verb(frozenset({"values"})),
 }
-"""`kind` is soft or hard, `operative` a boolean, `keys` a list of names or None for all, `values` an object or a list of
-{key, value}; ids are OCPP's numbers, EVSE 0 is the station."""
+"""`kind` is soft or hard, `operative` a boolean, `keys` a list of names or None for all, `values` an object or a
+list of {key, value}; ids are OCPP's numbers, EVSE 0 is the station."""
 
 RESETS = ("soft", "hard")
-_NUMBERS = ("evse_id", "connector_id", "remote_start_id")
-_TEXTS = ("token", "token_type", "transaction_id", "message", "kind")
 
 
 def checked(verb: str, args: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,7 +50,7 @@ def checked(verb: str, args: Mapping[str, Any]) -> dict[str, Any]:
         Fault(f"/{name}", f"is not an argument of {verb}")
         for name in sorted(given.keys() - rules.required - rules.optional)
     ]
-    faults += [fault for name, value in given.items() if (fault := _fault_of(name, value)) is not None]
+    faults += [fault for name, value in given.items() if name in _CHECKS and (fault := _fault_of(name, value))]
     if faults:
         raise InvalidInput(f"{verb} cannot be sent like this", faults)
     return given
@@ -74,21 +72,16 @@ def refused(pointer: str, message: str) -> InvalidInput:
 
 
 def _fault_of(name: str, value: Any) -> Fault | None:
-    if name in _NUMBERS and not (type(value) is int and 0 <= value <= MAX_INT32):
-        return Fault(f"/{name}", "is a number from 0 to 2147483647")
-    if name in _TEXTS and not (isinstance(value, str) and value):
-        return Fault(f"/{name}", "is a text")
-    if name == "kind" and value not in RESETS:
-        return Fault("/kind", "is soft or hard")
-    if name == "operative" and not isinstance(value, bool):
-        return Fault("/operative", "is true or false")
-    if name == "profile" and not isinstance(value, Mapping):
-        return Fault("/profile", "is a charging profile in the words of the station's version")
-    if name == "keys" and not _is_list_of_texts(value):
-        return Fault("/keys", "is a list of names")
-    if name == "values" and not _is_configuration(value):
-        return Fault("/values", 'is an object {key: value}, or a list of {"key", "value"}, and not empty')
-    return None
+    is_good, sentence = _CHECKS[name]
+    return None if is_good(value) else Fault(f"/{name}", sentence)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= MAX_INT32
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def _is_list_of_texts(value: Any) -> bool:
@@ -99,9 +92,22 @@ def _is_configuration(value: Any) -> bool:
     if isinstance(value, Mapping):
         return bool(value) and all(isinstance(item, (str, int, float)) for item in value.values())
     entries = value if isinstance(value, (list, tuple)) else ()
-    return bool(entries) and all(
-        isinstance(entry, Mapping)
-        and isinstance(entry.get("key"), str)
-        and isinstance(entry.get("value"), (str, int, float))
-        for entry in entries
-    )
+    return bool(entries) and all(isinstance(entry, Mapping) and _is_pair(entry) for entry in entries)
+
+
+def _is_pair(entry: Mapping[str, Any]) -> bool:
+    return isinstance(entry.get("key"), str) and isinstance(entry.get("value"), (str, int, float))
+
+
+_CHECKS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
+    **dict.fromkeys(("evse_id", "connector_id", "remote_start_id"), (_is_number, "is a number from 0 to 2147483647")),
+    **dict.fromkeys(("token", "token_type", "transaction_id", "message"), (_is_text, "is a text")),
+    "kind": (lambda value: value in RESETS, "is soft or hard"),
+    "operative": (lambda value: isinstance(value, bool), "is true or false"),
+    "profile": (
+        lambda value: isinstance(value, Mapping),
+        "is a charging profile in the words of the station's version",
+    ),
+    "keys": (_is_list_of_texts, "is a list of names"),
+    "values": (_is_configuration, 'is an object {key: value}, or a list of {"key", "value"}, and not empty'),
+}

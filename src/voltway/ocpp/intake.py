@@ -82,8 +82,8 @@ class Intake:
     def whole(self, payload: JsonObject, key: str, *, least: int = 0, most: int = MAX_INT32) -> int | None:
         """Return an integer within bounds, None with a finding where it is none."""
         value = payload.get(key)
-        if value is None:
-            return None
+        if value is None or (type(value) is int and least <= value <= most):
+            return value
         number = _whole_of(value)
         if number is None:
             self.note("not_a_number", f"{key}: {value}")

@@ -99,14 +99,9 @@ def _quick_2(samples: list[JsonObject], at: datetime) -> Reading | None:
     for sample in samples:
         get = sample.get
         unit = get("unitOfMeasure")
-        key = (
-            get("measurand"),
-            *((None, 0) if unit is None else (unit.get("unit"), unit.get("multiplier", 0))),
-            get("context"),
-            get("phase"),
-            get("location"),
-            "signedMeterValue" in sample,
-        )
+        name, exponent = (None, 0) if unit is None else (unit.get("unit"), unit.get("multiplier", 0))
+        is_signed = "signedMeterValue" in sample
+        key = (get("measurand"), name, exponent, get("context"), get("phase"), get("location"), is_signed)
         slot, factor, why = _plans_2.get(key) or _plan_2(key)
         if why is not context:
             if context is not None:

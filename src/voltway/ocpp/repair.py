@@ -14,7 +14,7 @@ import jsonschema_rs
 from voltway.kernel.clock import to_rfc3339
 from voltway.ocpp import schema
 from voltway.ocpp.instants import read_instant
-from voltway.ocpp.intake import Intake, JsonObject
+from voltway.ocpp.intake import Intake, JsonObject, json_bytes
 from voltway.ocpp.versions import Version
 
 _DROP: Final = object()
@@ -62,7 +62,10 @@ def repaired(version: Version, action: str, payload: JsonObject, intake: Intake)
     document = schema.documents(version)[action, "request"]
     if version is not Version.V16:
         payload = _from_16_shape(action, payload, intake)
-    return _Mender(action, document.get("definitions", {}), intake).mended_object(document, payload, "")
+    mended = _Mender(action, document.get("definitions", {}), intake).mended_object(document, payload, "")
+    if str(mended.get("errorCode", "")).lower() == "error":
+        mended["errorCode"] = _error_code_of(mended)
+    return mended
 
 
 def is_tolerable(error: jsonschema_rs.ValidationError) -> bool:
@@ -162,6 +165,9 @@ class _Mender:
         if isinstance(item, (int, float)):
             self._intake.note("number_for_text", f"{path}: {item}")
             item = str(item).lower() if isinstance(item, bool) else str(item)
+        elif isinstance(item, (dict, list)) and self._action == "DataTransfer":
+            self._intake.note("object_for_text", path)
+            item = json_bytes(item).decode()
         if not isinstance(item, str) or rules.get("format") == "date-time":
             return item
         if "enum" in rules and item not in rules["enum"]:

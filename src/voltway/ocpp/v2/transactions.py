@@ -1,11 +1,8 @@
 """2.x: TransactionEvent and MeterValues, the messages money comes from: always a fact, whatever they look like."""
 
-from typing import Any
-
 from voltway.kernel.facts import (
     ChargingState,
     EnergyMetered,
-    PresentedToken,
     Reading,
     ReadingContext,
     SessionEnded,
@@ -19,7 +16,7 @@ from voltway.ocpp.v2.stations import token_in
 
 TransactionFact = SessionStarted | SessionUpdated | SessionEnded | EnergyMetered
 
-_STATES: dict[Any, ChargingState] = {
+_STATES: dict[str, ChargingState] = {
     "Charging": ChargingState.CHARGING,
     "EVConnected": ChargingState.EV_CONNECTED,
     "SuspendedEV": ChargingState.SUSPENDED_EV,
@@ -70,6 +67,7 @@ def _updated(
     if transaction_id is None or seq_no is None:
         return _metered(payload, transaction_id, readings, intake)
     evse_id, connector_id = _place(payload, intake)
+    trigger = payload.get("triggerReason")
     return SessionUpdated(
         evse_id,
         connector_id,
@@ -77,10 +75,10 @@ def _updated(
         intake.instant(payload),
         readings,
         seq_no,
-        _STATES.get(info.get("chargingState")),
-        _token(payload, intake),
+        _charging_state(info),
+        token_in(payload, intake) if "idToken" in payload else None,
         payload.get("offline") is True,
-        intake.text(payload, "triggerReason") or "",
+        trigger if type(trigger) is str else "",
     )
 
 
@@ -99,12 +97,12 @@ def _started(
         evse_id=evse_id or EvseId(0),
         connector_id=connector_id or ConnectorId(1 if evse_id else 0),
         reported_at=intake.instant(payload),
-        token=_token(payload, intake),
+        token=token_in(payload, intake),
         transaction_id=transaction_id,
         register_begin_milliwh=register_in(readings, ReadingContext.BEGIN),
         readings=readings,
         seq_no=_seq_no(payload, intake),
-        charging_state=_STATES.get(info.get("chargingState")),
+        charging_state=_charging_state(info),
         offline=payload.get("offline") is True,
         reservation_id=reservation_id if reservation_id and reservation_id > 0 else None,
         remote_start_id=intake.whole(info, "remoteStartId", least=-MAX_INT32),
@@ -125,12 +123,12 @@ def _ended(
         reported_at=intake.instant(payload),
         register_end_milliwh=register_in(readings, ReadingContext.END),
         reason=intake.text(info, "stoppedReason"),
-        token=_token(payload, intake),
+        token=token_in(payload, intake),
         readings=readings,
         seq_no=_seq_no(payload, intake),
         evse_id=evse_id,
         connector_id=connector_id,
-        charging_state=_STATES.get(info.get("chargingState")),
+        charging_state=_charging_state(info),
         offline=payload.get("offline") is True,
         trigger=intake.text(payload, "triggerReason"),
     )
@@ -165,12 +163,13 @@ def _transaction(info: JsonObject, intake: Intake) -> TransactionId | None:
     return None
 
 
+def _charging_state(info: JsonObject) -> ChargingState | None:
+    state = info.get("chargingState")
+    return _STATES.get(state) if type(state) is str else None
+
+
 def _seq_no(payload: JsonObject, intake: Intake) -> int | None:
     seq_no = intake.whole(payload, "seqNo")
     if seq_no is None:
         intake.note("sequence_missing", payload.get("seqNo", ""))
     return seq_no
-
-
-def _token(payload: JsonObject, intake: Intake) -> PresentedToken | None:
-    return token_in(payload, intake) if payload.get("idToken") is not None else None
