@@ -6,10 +6,12 @@
 
 import json
 import os
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 os.environ.setdefault("TYPER_USE_RICH", "0")
 import typer
+from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from voltway.settings import Settings
@@ -62,6 +64,42 @@ def doctor(
     findings = examine(settings)
     typer.echo(json.dumps(to_json(findings), indent=2) if as_json else to_text(findings))
     raise typer.Exit(0 if all(finding.is_ok for finding in findings) else 1)
+
+
+class SimulateCommand(TyperCommand):
+    """Lets `--misbehave` stand without a value (contracts.md), which Typer does not."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read a bare `--misbehave` as all behaviours."""
+        return super().parse_args(ctx, ["--misbehave=all" if arg == "--misbehave" else arg for arg in args])
+
+
+@app.command(cls=SimulateCommand)
+def simulate(
+    url: Annotated[str | None, typer.Option(help="ws://HOST:PORT/ocpp of any OCPP server.")] = None,
+    stations: Annotated[int, typer.Option(help="How many.")] = 10,
+    ocpp: Annotated[str, typer.Option(help="1.6, 2.0.1 or mixed (odd numbers speak 1.6).")] = "mixed",
+    seed: Annotated[int, typer.Option(help="Fixes cars, energies and faults.")] = 0,
+    prefix: Annotated[str, typer.Option(help="Stations are PREFIX-00001 and so on.")] = "SIM",
+    password_file: Annotated[Path | None, typer.Option(help="One password for all, or lines STATION:PASSWORD.")] = None,
+    duration: Annotated[float | None, typer.Option(help="Seconds; without it until SIGINT.")] = None,
+    misbehave: Annotated[str | None, typer.Option(help="[=NAME,...] Misbehave as real stations do.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="Write what really happened, one JSON line per session.")] = None,
+    city: Annotated[bool, typer.Option("--city", help="The demo's 200 stations instead of numbered ones.")] = False,
+    registers: Annotated[Path | None, typer.Option(help="Keep the meters in this file from run to run.")] = None,
+    list_behaviours: Annotated[bool, typer.Option("--list-behaviours", help="Say what --misbehave can do.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")] = False,
+) -> None:
+    """Run stations that behave like real ones, good and bad, against an OCPP server."""
+    from voltway.simulator.command import SimulateArguments, print_behaviours, run_command
+
+    if list_behaviours:
+        print_behaviours()
+        return
+    arguments = SimulateArguments(
+        url, stations, ocpp, seed, prefix, password_file, duration, misbehave, truth, city, registers
+    )
+    raise typer.Exit(run_command(arguments, as_json=as_json))
 
 
 @config_app.command("check")
