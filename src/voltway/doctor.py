@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from voltway.infra.datafolder import read_run
 from voltway.infra.probes import database_clock_skew_s, nats_fault
+from voltway.kernel.clock import now
 from voltway.settings import Settings
 
 MAX_CLOCK_SKEW_S = 2.0
@@ -165,7 +166,7 @@ def _check_tls(settings: Settings) -> Finding:
         ends_at = _certificate_end(url.hostname, url.port or 443)
     except OSError as error:
         return Finding("tls", False, f"{url.hostname}: {error}", "stations refuse what this machine refuses: renew it")
-    days = (ends_at - datetime.now(UTC)) // timedelta(days=1)
+    days = (ends_at - now()) // timedelta(days=1)
     mend = "" if days >= _TLS_WARN_DAYS else "renew the certificate now"
     return Finding("tls", days >= _TLS_WARN_DAYS, f"the certificate of {url.hostname} ends in {days} days", mend)
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 
 import nats
 import nats.errors
 import psycopg
+
+from voltway.kernel.clock import now
 
 _TIMEOUT_S = 5
 
@@ -22,7 +24,7 @@ def database_clock_skew_s(database_url: str) -> float:
         raise ConnectionError(str(error).strip().splitlines()[0]) from error
     assert row is not None, "a select of one value has one row"
     theirs: datetime = row[0]
-    return (theirs - datetime.now(UTC)).total_seconds() + half_trip_s
+    return (theirs - now()).total_seconds() + half_trip_s
 
 
 async def nats_fault(nats_url: str) -> str | None:

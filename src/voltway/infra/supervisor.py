@@ -1,8 +1,8 @@
 """One process tree: starts children, starts a dead one again with back-off, ends all of them within a deadline.
 
 A child is one of our roles (it reports over its stdout, see `infra.lifeline`) or a server (PostgreSQL, NATS: asked
-until it answers). `up` says what the children are; nothing here knows them. Each child has a session of its own, so that
-Ctrl-C in a terminal reaches only us, and the kernel ends it when we die.
+until it answers). `up` says what the children are; nothing here knows them. Each child has a session of its own, so
+that Ctrl-C in a terminal reaches only us, and the kernel ends it when we die.
 """
 
 import asyncio
