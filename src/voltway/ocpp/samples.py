@@ -158,7 +158,7 @@ def _register_of(samples: list[Sample] | tuple[()], intake: Intake, extra: JsonO
     whole = total.to_integral_value(rounding=ROUND_FLOOR)
     if whole != total:
         intake.note("register_finer_than_milliwh", total)
-        extra["register_exact_milliwh"] = str(total)
+        extra["register_exact_milliwh"] = f"{total.normalize():f}"
     return int(whole)
 
 
