@@ -6,26 +6,26 @@ Every statement goes through here, so that parameters are always bound and a sta
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import RowMapping, TextClause, text
+from sqlalchemy import TextClause, text
 from sqlalchemy.exc import IntegrityError
 
 from voltway.infra.db import Transaction
 from voltway.kernel.errors import Conflict
 
-Row = RowMapping
+Row = Mapping[str, Any]
 """One row by column name."""
 
 
 async def fetch_all(tx: Transaction, sql: str, **parameters: Any) -> Sequence[Row]:
     """Return every row of a query; parameters are written `:name` (cast with CAST, never with `::`)."""
-    return (await tx.execute(_statement(sql), parameters)).mappings().all()
+    return cast("Sequence[Row]", (await tx.execute(_statement(sql), parameters)).mappings().all())
 
 
 async def fetch_one(tx: Transaction, sql: str, **parameters: Any) -> Row | None:
     """Return the first row of a query, None where there is none."""
-    return (await tx.execute(_statement(sql), parameters)).mappings().first()
+    return cast("Row | None", (await tx.execute(_statement(sql), parameters)).mappings().first())
 
 
 async def run(tx: Transaction, sql: str, **parameters: Any) -> int:

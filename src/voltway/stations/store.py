@@ -155,11 +155,14 @@ async def list_stations(tx: Transaction, wanted: StationFilter, *, after: str, l
     )
 
 
-async def find_password(tx: Transaction, station_id: StationId) -> Row:
-    """Return salt and hash of a station's password."""
-    row = await fetch_one(tx, "SELECT password_salt, password_hash FROM station WHERE station_id = :id", id=station_id)
-    assert row is not None, "the station was found in this transaction"
-    return row
+async def find_passwords(tx: Transaction, station_ids: Sequence[int]) -> dict[int, tuple[bytes | None, bytes | None]]:
+    """Return salt and hash of stations' passwords by station."""
+    rows = await fetch_all(
+        tx,
+        "SELECT station_id, password_salt, password_hash FROM station WHERE station_id = ANY(:station_ids)",
+        station_ids=list(station_ids),
+    )
+    return {row["station_id"]: (row["password_salt"], row["password_hash"]) for row in rows}
 
 
 # ---- EVSEs and connectors
