@@ -194,7 +194,8 @@ def cdr(number: int) -> Json:
     return {
         "id": f"c-{number:03d}", "session_id": f"done-{number}", "station_id": f"DE*VWY*E01{number:02d}",
         "location_name": PLACES[-1 - number % len(PLACES)], "token": "04A2FFEE",
-        "started_at": text(NOW - timedelta(minutes=70 + 9 * number)), "ended_at": text(NOW - timedelta(minutes=2 + 9 * number)),
+        "started_at": text(NOW - timedelta(minutes=70 + 9 * number)),
+        "ended_at": text(NOW - timedelta(minutes=2 + 9 * number)),
         "energy_kwh": "21.482", "currency": "EUR",
         "excl_vat": "12.12618" if minimum else "11.62618", "incl_vat": "14.4301542" if minimum else "13.8351542",
         "explanation": {"lines": [energy, idle], "adjustments": minimum},

@@ -4,8 +4,7 @@ from datetime import timedelta
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
-
-from web.fake_api import KEY, NOW, FakeApi, cdr, changed, live_overview, session, text
+from tests.web.fake_api import KEY, NOW, FakeApi, cdr, changed, live_overview, session, text
 
 pytestmark = pytest.mark.browser
 THIN = "\u202f"
