@@ -3,6 +3,7 @@
 The cluster runs without fsync (tests of SQL alone; crash tests start their own). Nothing leaves the machine.
 """
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -21,6 +22,16 @@ from voltway.infra.postgres import Cluster, Launch, identity_of
 
 _TEMPLATE = "voltway_template"
 _numbers = count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests see no VOLTWAY_ variable and no data folder of the machine they run on."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("VOLTWAY_")]:
+            patch.delenv(name)
+        patch.setenv("VOLTWAY_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+        yield
 
 
 @pytest.fixture

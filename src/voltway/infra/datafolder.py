@@ -53,8 +53,9 @@ def open_data_folder(path: Path) -> DataFolder:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        lock.seek(0)
-        raise NotReady(f"another Voltway (pid {lock.read().strip()}) runs on the data folder {path}") from None
+        with lock:
+            lock.seek(0)
+            raise NotReady(f"another Voltway (pid {lock.read().strip()}) runs on the data folder {path}") from None
     lock.truncate(0)
     lock.write(str(os.getpid()))
     lock.flush()

@@ -4,9 +4,9 @@ import asyncio
 import time
 from datetime import datetime
 
-import nats
 import nats.errors
 import psycopg
+from nats.aio.client import Client
 
 from voltway.kernel.clock import now
 
@@ -34,12 +34,14 @@ async def nats_fault(nats_url: str) -> str | None:
     async def note(error: Exception) -> None:
         faults.append(str(error) or type(error).__name__)
 
+    client = Client()
     try:
         servers = nats_url.split(",")
-        connecting = nats.connect(servers, allow_reconnect=False, connect_timeout=_TIMEOUT_S, error_cb=note)
-        client = await asyncio.wait_for(connecting, _TIMEOUT_S + 1)
+        connecting = client.connect(servers, allow_reconnect=False, connect_timeout=_TIMEOUT_S, error_cb=note)
+        await asyncio.wait_for(connecting, _TIMEOUT_S + 1)
         await client.flush(_TIMEOUT_S)
-        await client.close()
     except (nats.errors.Error, OSError, TimeoutError) as error:
         return faults[0] if faults else str(error) or type(error).__name__
+    finally:
+        await client.close()
     return None
