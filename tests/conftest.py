@@ -3,6 +3,7 @@
 The cluster runs without fsync (tests of SQL alone; crash tests start their own). Nothing leaves the machine.
 """
 
+import logging
 import os
 import shutil
 import subprocess
@@ -14,11 +15,18 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import structlog
+from hypothesis import settings
 from tests.fake_clock import FakeClock
 
 from voltway.infra import migrate, postgres
 from voltway.infra.nats_server import NatsServer, prepare_nats
 from voltway.infra.postgres import Cluster, Launch, identity_of
+
+# A shared machine is slow at times: how long an example takes proves nothing. `make fuzz` asks for more of them.
+settings.register_profile("voltway", deadline=None)
+settings.register_profile("fuzz", deadline=None, max_examples=1000, print_blob=True)
+settings.load_profile("voltway")
 
 _TEMPLATE = "voltway_template"
 _numbers = count(1)
@@ -32,6 +40,17 @@ def _no_settings_from_outside(tmp_path_factory: pytest.TempPathFactory) -> Itera
             patch.delenv(name)
         patch.setenv("VOLTWAY_DATA_DIR", str(tmp_path_factory.mktemp("data")))
         yield
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Let a test configure the log of this process, and put it back afterwards."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ Order: data folder, PostgreSQL, migrations, NATS, roles, readiness, demo. Each r
 """
 
 import asyncio
+import logging
 import os
 import shutil
 import signal
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from voltway import __version__
 from voltway.infra import migrate, nats_server, postgres
@@ -252,21 +253,23 @@ class _Journal:
     def __init__(self, settings: Settings, *, demo: bool) -> None:
         self._settings = settings
         self._path = settings.data_dir / "voltway.log" if demo or sys.stderr.isatty() else None
+        self._file: TextIO | None = None
         self.fd = 2
 
     def __enter__(self) -> Self:
-        stream = sys.stderr
         if self._path is not None:
             with suppress(FileNotFoundError):
                 if self._path.stat().st_size > _LOG_KEEP_BYTES:
                     self._path.rename(self._path.with_suffix(".log.1"))
-            stream = self._path.open("a", encoding="utf-8")
-            self.fd = stream.fileno()
-        configure_logging(role="up", level=self._settings.log_level, form=self._settings.log_format, stream=stream)
+            self._file = self._path.open("a", encoding="utf-8")
+            self.fd = self._file.fileno()
+        configure_logging(role="up", level=self._settings.log_level, form=self._settings.log_format, stream=self._file)
         return self
 
     def __exit__(self, *_: object) -> None:
-        sys.stderr.flush()
+        if self._file is not None:
+            logging.root.handlers.clear()
+            self._file.close()
 
 
 async def _all_or_first_fault(*starts: Coroutine[Any, Any, Report]) -> list[Report]:
