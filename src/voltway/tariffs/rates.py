@@ -4,7 +4,7 @@ The engine multiplies integers only; every amount of one compiled set counts in 
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
 from fractions import Fraction
@@ -78,16 +78,15 @@ class Rate:
     denominator: int
     is_reservation: bool = False
     note: str | None = None
+    unit_size: int = field(init=False)
+    """How many base units make the unit of the price (kWh, h, session)."""
+    step_units: int = field(init=False)
+    """The step in base units; 0 rounds nothing."""
 
-    @property
-    def unit_size(self) -> int:
-        """How many base units make the unit of the price (kWh, h, session)."""
-        return _UNIT_SIZE.get(self.dimension, MICROS_PER_HOUR)
-
-    @property
-    def step_units(self) -> int:
-        """The step in base units; 0 rounds nothing."""
-        return self.step_size * _STEP_SIZE.get(self.dimension, MICROS_PER_SECOND)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "unit_size", _UNIT_SIZE.get(self.dimension, MICROS_PER_HOUR))
+        step = self.step_size * _STEP_SIZE.get(self.dimension, MICROS_PER_SECOND)
+        object.__setattr__(self, "step_units", step)
 
 
 class Candidate(NamedTuple):
