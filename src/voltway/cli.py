@@ -70,12 +70,13 @@ class SimulateCommand(TyperCommand):
     """Lets `--misbehave` stand without a value (contracts.md), which Typer does not."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read a bare `--misbehave` as all behaviours."""
-        return super().parse_args(ctx, ["--misbehave=all" if arg == "--misbehave" else arg for arg in args])
+        """Read a bare `--misbehave` as all rows of the checklist."""
+        return super().parse_args(ctx, ["--misbehave=rows" if arg == "--misbehave" else arg for arg in args])
 
 
 @app.command(cls=SimulateCommand)
-def simulate(
+def simulate(  # noqa: PLR0913 - the options of contracts.md
+    *,
     url: Annotated[str | None, typer.Option(help="ws://HOST:PORT/ocpp of any OCPP server.")] = None,
     stations: Annotated[int, typer.Option(help="How many.")] = 10,
     ocpp: Annotated[str, typer.Option(help="1.6, 2.0.1 or mixed (odd numbers speak 1.6).")] = "mixed",

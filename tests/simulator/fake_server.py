@@ -1,15 +1,15 @@
-"""A small charging server in memory: checks every call against the official schemas, answers, records, loses answers."""
+"""A small charging server in memory: checks calls against the official schemas, answers, records, loses answers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
-import ocpp
 import orjson
 
+import ocpp
 from voltway.simulator.timeline import Timeline
 from voltway.simulator.world import Endpoint, Listener
 
@@ -17,7 +17,7 @@ ROUND_TRIP_S = 0.02
 FOLDERS = {"ocpp1.6": ("v16", ""), "ocpp2.0.1": ("v201", "Request")}
 
 
-@lru_cache(maxsize=None)
+@cache
 def validator(subprotocol: str, action: str, *, response: bool = False) -> Any:
     """Return the compiled official schema of an action, or of its response."""
     folder, suffix = FOLDERS[subprotocol]
@@ -54,6 +54,10 @@ class FakeWire:
         """Close."""
         self.abort()
 
+    def freeze(self) -> None:
+        """Go silent: the server still holds the connection, nothing passes."""
+        self.is_open = False
+
     def abort(self) -> None:
         """Drop the connection."""
         if self.is_open:
@@ -82,7 +86,7 @@ class FakeServer:
     def __call__(self, endpoint: Endpoint, listener: Listener) -> None:
         """Dial."""
         self.endpoints.append(endpoint)
-        if self.is_down or not endpoint.subprotocols:
+        if self.is_down or not FOLDERS.keys() & set(endpoint.subprotocols):
             self.later(lambda: listener.on_closed(None))
             return
         wire = FakeWire(self, endpoint, listener)

@@ -8,7 +8,7 @@ from tests.simulator.fake_server import FakeServer
 from voltway.simulator.answers import answer_call
 from voltway.simulator.report import TruthBook
 from voltway.simulator.specs import POST_22, Build, Version, made_station
-from voltway.simulator.station import Manners, Sane, Repertoire, Station
+from voltway.simulator.station import Manners, Repertoire, Sane, Station
 from voltway.simulator.timeline import Timeline
 from voltway.simulator.visits import QUICK, Pace, Plan
 from voltway.simulator.world import World

@@ -151,7 +151,7 @@ def test_a_server_that_is_away_loses_nothing(version: Version) -> None:
 
 @BOTH
 def test_the_seed_gives_the_energies(version: Version) -> None:
-    """The same seed gives the same energies, also when the server is slow and away for a while; another gives others."""
+    """The same seed gives the same energies, also before a slow server that goes away; another gives others."""
     quiet, troubled, other = Stage(version, seed=5), Stage(version, seed=5), Stage(version, seed=6)
     troubled.server.delay_s = 0.8
     for stage in (quiet, troubled, other):

@@ -29,7 +29,7 @@ def _remote_stop(station: Station, payload: Json) -> Json:
     wanted = str(payload["transactionId"])
     for bay in station.bays:
         if bay.session is not None and bay.session.transaction_id == wanted:
-            station.world.timeline.after(0.2, lambda: bay.stop("Remote"))
+            deeds.stop_soon(station, bay)
             return ACCEPTED
     return REJECTED
 

@@ -30,7 +30,7 @@ def _request_start(station: Station, payload: Json) -> Json:
 def _request_stop(station: Station, payload: Json) -> Json:
     for bay in station.bays:
         if bay.session is not None and bay.session.transaction_id == payload["transactionId"]:
-            station.world.timeline.after(0.2, lambda: bay.stop("Remote"))
+            deeds.stop_soon(station, bay)
             return ACCEPTED
     return REJECTED
 
@@ -63,24 +63,28 @@ def _trigger(station: Station, payload: Json) -> Json:
     if not bays:
         return REJECTED
 
+    def events() -> None:
+        for bay in bays:
+            bay.report_now()
+
     def readings() -> None:
         for bay in bays:
             if not bay.report_now() and station.is_online:
                 station.calls.post(station.dialect.clock_aligned(bay.spec.evse_id, bay.sample("Trigger")))
 
-    actions: dict[str, Callable[[], object]] = {
+    actions: dict[str, Callable[[], None]] = {
         "BootNotification": station.boot,
         "Heartbeat": station.beat,
         "StatusNotification": station.tell_all,
         "MeterValues": readings,
-        "TransactionEvent": lambda: [bay.report_now() for bay in bays],
+        "TransactionEvent": events,
         "LogStatusNotification": lambda: _idle(station, "LogStatusNotification"),
         "FirmwareStatusNotification": lambda: _idle(station, "FirmwareStatusNotification"),
     }
     action = actions.get(str(payload["requestedMessage"]))
     if action is None:
         return {"status": "NotImplemented"}
-    station.world.timeline.after(0.1, lambda: None if action() else None)
+    station.world.timeline.after(0.1, action)
     return ACCEPTED
 
 

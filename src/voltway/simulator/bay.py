@@ -1,7 +1,8 @@
-"""One EVSE and the cars that come to it: plug in, present a token, draw along the curve, stay, leave; faults and limits.
+"""One EVSE and the cars that come to it: plug in, present a token, draw along the curve, stay, leave; faults and
+limits.
 
-Everything physical happens at its planned time, whether the server answers or not: a station without a server starts from
-its local list and tells the story later. A refused token ends the visit before it began.
+Everything physical happens at its planned time, whether the server answers or not: a station without a server starts
+from its local list and tells the story later. A refused token ends the visit before it began.
 """
 
 from collections.abc import Callable

@@ -23,7 +23,7 @@ MAX_ATTEMPTS = 3
 RETRY_INTERVAL_S = 2.0
 
 
-class CallRefused(Exception):  # noqa: N818 - it is the CALLERROR that a station sends
+class CallRefused(Exception):
     """A call from the server that is answered by CALLERROR; `code` is the version's error code."""
 
     def __init__(self, code: str, description: str = "") -> None:
@@ -32,7 +32,7 @@ class CallRefused(Exception):  # noqa: N818 - it is the CALLERROR that a station
 
 
 class Kind(Enum):
-    """Where a message stands: a boot goes first, a transaction message survives everything, others are of the moment."""
+    """Where a message stands: a boot goes first, a transaction message survives all, others are of the moment."""
 
     BOOT = "boot"
     TRANSACTION = "transaction"
@@ -45,7 +45,7 @@ def nothing(_: Json) -> None:
 
 @dataclass(slots=True, eq=False)
 class Message:
-    """A call to be made. `build` is asked once, just before the first send: 1.6 learns transaction ids only from answers."""
+    """A call to be made. `build` is asked once, just before the first send: 1.6 learns ids only from answers."""
 
     action: str
     build: Callable[[], Json]
@@ -107,7 +107,7 @@ class CallQueue:
         self._pump()
 
     def closed(self) -> None:
-        """Keep what must be kept: the unanswered call goes back to the head, unsent words of the moment are forgotten."""
+        """Keep what must be kept: the open call goes back to the head, unsent words of the moment are forgotten."""
         self._send, self.is_released = None, False
         self._return_outstanding()
         self._waiting = deque(m for m in self._waiting if m.kind is Kind.TRANSACTION or m.ids)

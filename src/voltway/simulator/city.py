@@ -1,4 +1,5 @@
-"""The demo's city: sixty made-up sites with two hundred stations, their drivers and their tariffs. Data only, from a seed.
+"""The demo's city: sixty made-up sites with two hundred stations, their drivers and their tariffs. Data only, from a
+seed.
 
 `app` writes it through the services; `run` connects its stations; `history` makes its past.
 """

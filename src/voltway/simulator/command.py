@@ -86,11 +86,11 @@ def options_of(arguments: SimulateArguments) -> SimulationOptions:
 
 def told(report: SimulationReport) -> str:
     """Say the summary in words."""
+    replies = f"reply p50 {report.reply_ms_p50:.1f} ms, p99 {report.reply_ms_p99:.1f} ms"
     lines = [
         f"{report.connected} of {report.stations} stations booted",
         f"{report.sessions} sessions, {report.energy_milliwh / 1e6:.3f} kWh",
-        f"{report.sent} messages sent, {report.answered} answered ({report.call_errors} by an error), "
-        f"{report.unanswered} unanswered; reply p50 {report.reply_ms_p50:.1f} ms, p99 {report.reply_ms_p99:.1f} ms",
+        f"{report.sent} messages, {report.answered} answered ({report.call_errors} by an error), {replies}",
     ]
     if report.turned_away:
         lines.append(f"{report.turned_away} cars were turned away: the server refused their tokens")

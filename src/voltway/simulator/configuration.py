@@ -60,7 +60,7 @@ def _at_least_one(text: str, default: int) -> int:
 def _settings_16(spec: StationSpec) -> dict[str, Setting]:
     fixed = {
         "NumberOfConnectors": str(len(spec.evses)),
-        "SupportedFeatureProfiles": "Core,FirmwareManagement,LocalAuthListManagement,Reservation,SmartCharging,RemoteTrigger",
+        "SupportedFeatureProfiles": "Core,FirmwareManagement,LocalAuthListManagement,Reservation,SmartCharging",
         "ChargeProfileMaxStackLevel": "8",
         "ChargingScheduleAllowedChargingRateUnit": "Current,Power",
         "ChargingScheduleMaxPeriods": "24",
@@ -111,7 +111,7 @@ def _settings_201(spec: StationSpec) -> dict[str, Setting]:
         "OCPPCommCtrlr.MessageAttempts": "3",
         "OCPPCommCtrlr.ResetRetries": "1",
         "OCPPCommCtrlr.WebSocketPingInterval": "0",
-        "SampledDataCtrlr.TxUpdatedMeasurands": "Energy.Active.Import.Register,Power.Active.Import,Current.Import,Voltage",
+        "SampledDataCtrlr.TxUpdatedMeasurands": "Energy.Active.Import.Register,Power.Active.Import,Voltage",
         "TxCtrlr.EVConnectionTimeOut": "60",
         "TxCtrlr.StopTxOnInvalidId": "true",
         "TxCtrlr.TxStartPoint": "EVConnected" if spec.habits.starts_on_cable else "PowerPathClosed",

@@ -2,12 +2,18 @@
 
 from collections.abc import Callable, Sequence
 
+from voltway.simulator.bay import Bay
 from voltway.simulator.calls import Json, Message
 from voltway.simulator.session import Status
 from voltway.simulator.station import Station
 
 STEP_S = 1.0
 """Between two reports of progress of a job."""
+
+
+def stop_soon(station: Station, bay: Bay) -> None:
+    """End a session on command, after the answer has left."""
+    station.world.timeline.after(0.2, lambda: bay.stop("Remote"))
 
 
 def set_availability(station: Station, evse_id: int, *, operative: bool) -> str:

@@ -1,7 +1,8 @@
-"""Charging profiles as a station obeys them: what is stored, which one wins, and the limit in watts at an instant. Pure.
+"""Charging profiles as a station obeys them: what is stored, which one wins, and the limit in watts at an instant.
+Pure.
 
-Source: OCPP 1.6 §3.13 and 2.0.1 K01: station maximum, transaction profile over default profile, higher stack level wins.
-Both versions' forms are read into one; schedules of 2.0.1 are lists, of which stations of ours use the first.
+Source: OCPP 1.6 §3.13 and 2.0.1 K01: station maximum, transaction profile over default profile, higher stack level
+wins. Both versions' forms are read into one; schedules of 2.0.1 are lists, of which stations of ours use the first.
 """
 
 from collections.abc import Iterable

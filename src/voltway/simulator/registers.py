@@ -4,7 +4,7 @@ A meter that fell would be a register reset, and a server would rightly hold the
 starts at the energy that it could at most have delivered since a fixed day.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +46,11 @@ class RegisterBook:
         """Write (identity, evse, milliwatt-hours) to the file, whole or not at all."""
         assert self._file is not None, "there is nothing to save without a file"
         self._known.update({f"{identity}/{evse_id}": milliwh for identity, evse_id, milliwh in registers})
-        part = self._file.with_suffix(".part")
-        part.write_bytes(orjson.dumps(self._known))
-        part.replace(self._file)
+        write_registers(self._file, self._known)
+
+
+def write_registers(file: Path, registers: Mapping[str, int]) -> None:
+    """Write meters (`IDENTITY/EVSE` to milliwatt-hours) to a file, whole or not at all."""
+    part = file.with_suffix(".part")
+    part.write_bytes(orjson.dumps(dict(registers)))
+    part.replace(file)

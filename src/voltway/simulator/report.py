@@ -1,4 +1,4 @@
-"""What really happened: counts, reply times and the truth about every session; the yardstick that a server is held to."""
+"""What really happened: counts, reply times and the truth about every session; what a server is held to."""
 
 from collections import Counter, deque
 from collections.abc import Iterable
@@ -48,7 +48,7 @@ class Truth:
 
 
 class TruthBook:
-    """Writes the truth of every session at once where a file was asked for; `keeps` holds it in memory too, for tests."""
+    """Writes the truth of every session at once where a file was asked for; `keeps`: in memory too, for tests."""
 
     def __init__(self, file: TextIO | None = None, *, keeps: bool = False) -> None:
         self._file, self._keeps = file, keeps

@@ -38,8 +38,8 @@ SAVE_REGISTERS_S = 30.0
 class SimulationOptions:
     """What `voltway simulate` takes; `specs`, `tokens` and `passwords` let the demo bring its own city.
 
-    `passwords`: by identity, "" for all others. `registers_file`: meters are read from it and kept in it, so that a later
-    run goes on where this one ended.
+    `passwords`: by identity, "" for all others. `registers_file`: meters are read from it and kept in it, so that a
+    later run goes on where this one ended.
     """
 
     url: str

@@ -36,7 +36,7 @@ Twist = Callable[[Step, Message], list[Message]]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One reading of an EVSE's meter: exact register in milliwatt-hours, the rest is telemetry; `soc_pct` on DC only."""
+    """One reading of an EVSE's meter: the register exact in milliwatt-hours, the rest telemetry; `soc_pct`: DC only."""
 
     at_ms: int
     register_milliwh: int

@@ -1,4 +1,4 @@
-"""What a simulated station is: its identity, version, EVSEs and habits; data that `city` and `run` make and all others read."""
+"""What a simulated station is: identity, version, EVSEs, habits; `city` and `run` make them, all others read them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,8 +29,8 @@ class EvseSpec:
 class Habits:
     """How this model does what the protocol leaves open.
 
-    `meters_in_kwh`: meter values come in kWh; `starts_on_cable`: 2.0.1's transaction begins with the plug, not the token;
-    `boots_on_reconnect`: it sends BootNotification on every connection, not only after a start.
+    `meters_in_kwh`: meter values come in kWh; `starts_on_cable`: 2.0.1's transaction begins with the plug, not the
+    token; `boots_on_reconnect`: it sends BootNotification on every connection, not only after a start.
     """
 
     meters_in_kwh: bool = False

@@ -1,7 +1,7 @@
 """A station: its link to the server, its EVSEs and what it keeps; a state machine that any socket can drive.
 
-`connect` dials through `world.dial`; `on_open`, `on_frame` and `on_closed` come from the socket; all else happens on the
-timeline. A lost connection is dialled again with growing, jittered pauses while the EVSEs go on.
+`connect` dials through `world.dial`; `on_open`, `on_frame` and `on_closed` come from the socket; all else happens on
+the timeline. A lost connection is dialled again with growing, jittered pauses while the EVSEs go on.
 """
 
 import logging
@@ -29,6 +29,7 @@ from voltway.vehicles.seeds import seeded
 log = logging.getLogger("voltway.simulator")
 FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_PAUSE_AT_END_S = 0.5, 30.0, 3.0
 DEFAULT_HEARTBEAT_S = 60
+HALF_OPEN_S = 30.0
 
 
 class Repertoire(Protocol):
@@ -79,6 +80,8 @@ class Station:
         self.is_booted = self.is_closing = self.is_stopped = False
         self.local_list_version = 0
         self.reset_is_due = False
+        self.prelude: list[bytes] = []
+        self.skips_boot = False
         self._wire: Wire | None = None
         self._dice = seeded("link", world.plan.seed, spec.identity)
         self._failures = 0
@@ -143,8 +146,10 @@ class Station:
             wire.close()
             return
         self.calls.closed()
+        self._say_prelude(wire)
         self.calls.opened(wire.send)
-        if self._must_boot or self.spec.habits.boots_on_reconnect:
+        skips, self.skips_boot = self.skips_boot, False
+        if self._must_boot or (self.spec.habits.boots_on_reconnect and not skips):
             self.boot()
         else:
             self._accepted()
@@ -207,6 +212,22 @@ class Station:
             self.on_closed(wire)
             wire.abort()
 
+    def reconnect_now(self) -> None:
+        """Drop the socket and dial again at once, without the pause that good manners ask for."""
+        if self._wire is not None:
+            self.drop()
+            if self._redial is not None:
+                self._redial.cancel()
+            self.connect()
+
+    def abandon(self) -> None:
+        """Leave the socket open and silent, as a network that swallows packets does, and dial a new one."""
+        wire = self._wire
+        if wire is not None:
+            self.on_closed(wire)
+            wire.freeze()
+            self.world.timeline.after(HALF_OPEN_S, wire.abort)
+
     def open_second(self) -> None:
         """Dial a second socket while the first is open: the newest wins, the first is closed a moment later."""
         first = self._wire
@@ -220,6 +241,11 @@ class Station:
         """Put bytes on the wire as they are; nothing happens without one."""
         if self._wire is not None:
             self._wire.send(data, binary=binary)
+
+    def post_if_online(self, message: Message) -> None:
+        """Queue a word of the moment; offline it is lost."""
+        if self.is_online:
+            self.calls.post(message)
 
     def authorise(self, token: str, judge: Callable[[bool | None], None]) -> None:
         """Ask whether a token may charge; offline nobody answers and the station decides by itself."""
@@ -330,6 +356,11 @@ class Station:
         self._told.clear()
         for bay in self.bays:
             self.tell_status(bay)
+
+    def _say_prelude(self, wire: Wire) -> None:
+        sayings, self.prelude = self.prelude, []
+        for saying in sayings:
+            wire.send(saying)
 
     def _boot_answered(self, answer: Json) -> None:
         interval = answer.get("interval")

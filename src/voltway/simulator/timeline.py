@@ -1,7 +1,8 @@
-"""The simulator's own time: planned milliseconds since the start, in which cars and faults happen at the planned instant.
+"""The simulator's own time: planned milliseconds since the start, in which cars and faults happen at the planned
+instant.
 
-The physical world moves on this line and not on the wall clock, so that a slow server or a late answer changes no energy:
-the same seed gives the same cars, energies and faults. `run` drives it in real time, tests drive it by hand.
+The physical world moves on this line and not on the wall clock, so that a slow server or a late answer changes no
+energy: the same seed gives the same cars, energies and faults. `run` drives it in real time, tests drive it by hand.
 """
 
 import heapq

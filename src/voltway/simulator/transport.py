@@ -65,6 +65,11 @@ class Socket(WSListener):
             transport.send_close(WSCloseCode.OK)
             asyncio.get_running_loop().call_later(2.0, transport.disconnect, False)
 
+    def freeze(self) -> None:
+        """Read no more and answer no ping, but stay open."""
+        if self._transport is not None:
+            self._transport.underlying_transport.pause_reading()
+
     def abort(self) -> None:
         """Drop the socket."""
         if self._transport is not None:
@@ -105,7 +110,7 @@ class Dialler:
                     read_buffer_init_size=READ_BUFFER_BYTES,
                     use_aiofastnet=False,
                 )
-            except (OSError, WSError, asyncio.TimeoutError, ssl.SSLError) as fault:
+            except (TimeoutError, OSError, WSError, ssl.SSLError) as fault:
                 log.info("cannot connect to %s: %s", endpoint.path, fault)
                 listener.on_closed(None)
 

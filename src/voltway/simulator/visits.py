@@ -1,4 +1,4 @@
-"""Cars that come to an EVSE: who, when, for how long and what goes wrong, all planned from the seed before it happens. Pure."""
+"""Cars that come to an EVSE: who, when, how long and what goes wrong, planned from the seed before it happens. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What all stations of a run share, and the interfaces by which they reach a network: no sockets here, tests fill them."""
+"""What all stations of a run share, and how they reach a network: interfaces without sockets, which tests fill too."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,6 +16,9 @@ class Wire(Protocol):
 
     def close(self) -> None:
         """Say goodbye and close."""
+
+    def freeze(self) -> None:
+        """Read no more and answer no ping, but stay open."""
 
     def abort(self) -> None:
         """Drop the socket without a word, as a lost network does."""
