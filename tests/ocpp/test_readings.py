@@ -202,6 +202,28 @@ def test_two_contexts_in_one_meter_value_are_two_readings() -> None:
     assert register_in(both, ReadingContext.END) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "instant", "codes"),
+    [
+        ("2026-03-02T17:00:00+10:00", "2026-03-02T07:00:00", []),
+        ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00", ["timestamp_implausible"]),
+        ("2026-03-02T09:00:00Z", "2026-03-02T09:00:00", []),
+    ],
+)
+def test_other_zones_and_odd_clocks_are_read_in_passing(text: str, instant: str, codes: list[str]) -> None:
+    """Row 9 for readings: UTC, and named where it is implausible."""
+    intake = Intake(NOW)
+    (reading,) = readings_16([{"timestamp": text, "sampledValue": [{"value": "1"}]}], intake)
+    assert reading.at.isoformat() == f"{instant}+00:00"
+    assert [finding.code for finding in intake.findings] == codes
+
+
+def test_telemetry_may_be_negative_or_rough() -> None:
+    """What is no plain decimal goes the careful way and is read all the same."""
+    assert one_16({"value": "-3", "measurand": "Power.Active.Import", "unit": "W"})[0].power_w == -3.0
+    assert one_16({"value": "1e3", "measurand": "Power.Active.Import", "unit": "W"})[0].power_w == 1000.0
+
+
 def test_sixty_samples_are_sixty_readings() -> None:
     """Row 14: a backlog in one message, in its own order."""
     elements = [{"timestamp": f"2026-03-02T07:{n:02}:00Z", "sampledValue": [{"value": str(n)}]} for n in range(60)]

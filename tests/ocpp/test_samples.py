@@ -138,8 +138,6 @@ def test_what_has_no_column_is_kept_by_name(sample: JsonObject, extra: JsonObjec
         ({"value": "1e9", "measurand": POWER, "unit": "kW"}, None),
         ({"value": "1e9", "measurand": "Voltage", "unit": "V"}, None),
         ({"value": "1e13", "measurand": "Voltage", "unit": "V"}, "number_out_of_range"),
-        ({"value": "1", "measurand": "Vendor.Thing"}, None),
-        ({"value": "1", "measurand": ["x"]}, None),
     ],
 )
 def test_what_is_no_number_stays_raw(sample: JsonObject, code: str | None) -> None:
@@ -148,6 +146,21 @@ def test_what_is_no_number_stays_raw(sample: JsonObject, code: str | None) -> No
     if code is not None:
         assert code in codes
         assert extra["raw"] == [sample]
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        {"value": "1", "measurand": "Vendor.Thing"},
+        {"value": "1", "measurand": ["x"]},
+        {"value": "1", "unit": 5},
+        {"value": "1", "phase": 1},
+    ],
+)
+def test_an_unreadable_word_is_never_taken_for_a_missing_one(sample: JsonObject) -> None:
+    """Missing means energy in Wh: what is there and odd must not be read as that."""
+    reading, extra, _ = read(sample)
+    assert (reading.register_milliwh, extra) == (None, {"raw": [sample]})
 
 
 def test_signed_values_stay_beside_the_number() -> None:

@@ -41,12 +41,14 @@ class CallRefused(VoltwayError):
 class Intake:
     """The desk a message is read at."""
 
-    __slots__ = ("body", "findings", "received_at")
+    __slots__ = ("body", "findings", "is_mended", "received_at")
 
     def __init__(self, received_at: datetime, body: bytes = b"{}") -> None:
         self.received_at = received_at
         self.body = body
         self.findings: list[Finding] = []
+        # True after the schema refused the message: nothing in it may be taken at a glance.
+        self.is_mended = False
 
     def note(self, code: str, example: object = "") -> None:
         """Record a tolerance once per message."""

@@ -58,7 +58,9 @@ def _read(elements: Any, intake: Intake, quick: Quick) -> tuple[Reading, ...]:
         try:
             at = _parse_instant(element["timestamp"])
             is_plain = at.tzinfo is UTC and at.year >= FIRST_PLAUSIBLE_YEAR and at <= received_at
-            reading = quick(element["sampledValue"], at if is_plain else intake.instant(element))
+            if not is_plain:
+                at = intake.instant(element)
+            reading = None if intake.is_mended else quick(element["sampledValue"], at)
         except (TypeError, KeyError, ValueError, AttributeError):
             reading = None
         if reading is not None:

@@ -59,6 +59,7 @@ _DEFAULTS: Final[dict[tuple[str, str], Any]] = {
 
 def repaired(version: Version, action: str, payload: JsonObject, intake: Intake) -> JsonObject:
     """Return the payload mended along the request's schema; the findings go to the intake."""
+    intake.is_mended = True
     document = schema.documents(version)[action, "request"]
     if version is not Version.V16:
         payload = _from_16_shape(action, payload, intake)
@@ -93,7 +94,8 @@ class _Mender:
         for key, item in value.items():
             name = self._known_name(key, properties, path)
             if name is None:
-                if rules.get("additionalProperties") is not False:
+                # A `unit` on a 2.x socket is a factor of 1,000: what stands beside a value is never stripped.
+                if rules.get("additionalProperties") is not False or path.endswith("/sampledValue"):
                     mended[key] = item
                 continue
             fixed = self._mended_field(

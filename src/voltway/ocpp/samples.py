@@ -118,7 +118,7 @@ def _sample_of(raw: JsonObject, intake: Intake, extra: JsonObject, *, expects_te
         intake.note("number_for_text" if expects_text else "text_for_number", value)
     number = number_of(value, intake)
     measurand = _text_in(raw, "measurand") or ENERGY_REGISTER
-    measure = MEASURES.get(measurand)
+    measure = MEASURES.get(measurand) if _has_plain_words(raw) else None
     based = _to_base(number, raw, measure, intake) if number is not None and measure is not None else None
     if measure is None or based is None:
         extra.setdefault("raw", []).append(raw)
@@ -230,6 +230,11 @@ def _context_of(raw: JsonObject) -> ReadingContext:
     if context is None:
         return ReadingContext.PERIODIC
     return CONTEXTS.get(context, ReadingContext.OTHER) if isinstance(context, str) else ReadingContext.OTHER
+
+
+def _has_plain_words(raw: JsonObject) -> bool:
+    """A measurand or unit that is no text must not be taken for one that is missing, which means energy in Wh."""
+    return all(isinstance(raw.get(key, ""), str) for key in ("measurand", "unit", "phase", "location"))
 
 
 def _text_in(raw: JsonObject, key: str) -> str | None:

@@ -157,8 +157,6 @@ def _transaction(info: JsonObject, intake: Intake) -> TransactionId | None:
     given = info.get("transactionId")
     if type(given) is str and 0 < len(given) <= LONGEST_TEXT:
         return TransactionId(given)
-    if type(given) is int:
-        return TransactionId(str(given))
     intake.note("transaction_id_absent", given)
     return None
 
