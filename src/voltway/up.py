@@ -155,7 +155,7 @@ class _Up:
             await asyncio.to_thread(migrate.upgrade, url)
 
     async def _start_own_postgres(self) -> None:
-        self._socket_dir = postgres.make_socket_dir()
+        self._socket_dir = self._folder.new_socket_dir()
         cluster = await asyncio.to_thread(postgres.prepare_cluster, self._folder.path / "postgres", self._socket_dir)
 
         async def probe() -> Report | None:

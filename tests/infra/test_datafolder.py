@@ -64,3 +64,12 @@ def test_run_json_is_private_and_read_only_while_it_runs(tmp_path: Path) -> None
     folder.remove_run()
     assert not (tmp_path / "run.json").exists()
     folder.lock.close()
+
+
+def test_a_killed_start_s_socket_folder_is_removed_by_the_next(tmp_path: Path) -> None:
+    folder = open_data_folder(tmp_path)
+    first = folder.new_socket_dir()
+    second = folder.new_socket_dir()
+    assert (first.exists(), second.is_dir()) == (False, True)
+    second.rmdir()
+    folder.lock.close()

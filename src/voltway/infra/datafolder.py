@@ -7,10 +7,12 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from voltway.infra.postgres import make_socket_dir
 from voltway.kernel.errors import NotReady
 
 _TOKEN_BYTES = 32
@@ -33,6 +35,15 @@ class DataFolder:
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         _write_private(path, token + "\n")
         return token, True
+
+    def new_socket_dir(self) -> Path:
+        """Make a folder for PostgreSQL's socket; what a start that was killed left of its own is removed."""
+        record = self.path / "socket-dir"
+        if record.exists():
+            shutil.rmtree(record.read_text(encoding="utf-8"), ignore_errors=True)
+        folder = make_socket_dir()
+        _write_private(record, str(folder))
+        return folder
 
     def write_run(self, facts: dict[str, Any]) -> None:
         """Write `run.json` (contracts.md) in one step, so that a reader never sees half of it."""
