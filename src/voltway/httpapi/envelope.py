@@ -44,14 +44,8 @@ class Envelope:
         begun_s = monotonic_s()
         try:
             await self._app(scope, receive, answer.send)
-        except Exception:
-            # The HTTP edge is one of the five supervisors: a bug ends one request and is seen, never the process.
-            _log.exception("http_failed", path=scope["path"], request_id=answer.request_id)
-            if answer.status is not None:
-                raise
-            detail = "something went wrong on our side; the log has it under this request id"
-            problem = problem_response(500, "internal", detail, request_id=answer.request_id)
-            await problem(scope, receive, answer.send)
+        except Exception as error:  # noqa: BLE001 - the HTTP edge's supervisor: a bug ends one request, seen
+            await _fail(scope, receive, answer, error)
         finally:
             _note(scope, answer, monotonic_s() - begun_s)
 
@@ -78,6 +72,16 @@ class _Answer:
             if self._is_api:
                 headers.setdefault("Cache-Control", "no-store")
         await self._send(message)
+
+
+async def _fail(scope: Scope, receive: Receive, answer: _Answer, error: Exception) -> None:
+    """Answer a bug with a problem, or cut an answer off that has begun."""
+    _log.error("http_failed", path=scope["path"], request_id=answer.request_id, exc_info=error)
+    if answer.status is not None:
+        raise error
+    detail = "something went wrong on our side; the log has it under this request id"
+    problem = problem_response(500, "internal", detail, request_id=answer.request_id)
+    await problem(scope, receive, answer.send)
 
 
 def _note(scope: Scope, answer: _Answer, duration_s: float) -> None:

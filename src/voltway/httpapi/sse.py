@@ -6,7 +6,7 @@ that reads too slowly (its queue drops the oldest) and an id of an earlier proce
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated
 from uuid import uuid4
@@ -86,7 +86,7 @@ class Hub:
         last_event_id: str | None = None,
         *,
         heartbeat_s: float = HEARTBEAT_S,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes]:
         """Yield frames for one client until the hub closes, the client leaves or the stream is an hour old."""
         with self._open(topics, last_event_id) as client:
             yield _HELLO
