@@ -1,0 +1,82 @@
+"""Short ways to write tariffs and periods in tests."""
+
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+from voltway.kernel.clock import to_micros
+from voltway.kernel.energy import Energy
+from voltway.kernel.ids import TariffId
+from voltway.tariffs.engine import price
+from voltway.tariffs.model import (
+    ChargingPeriod,
+    Dimension,
+    IdleRule,
+    PeriodKind,
+    PriceComponent,
+    PriceLimit,
+    Restrictions,
+    Tariff,
+    TariffElement,
+)
+
+BERLIN = "Europe/Berlin"
+ENERGY, TIME, PARKING, FLAT = Dimension.ENERGY, Dimension.TIME, Dimension.PARKING_TIME, Dimension.FLAT
+CHARGING, PARKED, RESERVED = PeriodKind.CHARGING, PeriodKind.PARKING, PeriodKind.RESERVATION
+
+
+def component(dimension: Dimension, text: str, step_size: int = 1, vat: str | None = None) -> PriceComponent:
+    """Build a component from decimal texts."""
+    return PriceComponent(dimension, Decimal(text), None if vat is None else Decimal(vat), step_size)
+
+
+def element(*components: PriceComponent, only: Restrictions | None = None) -> TariffElement:
+    """Build an element; `only` are its restrictions."""
+    return TariffElement(components, only)
+
+
+def tariff(
+    *elements: TariffElement,
+    least: PriceLimit | None = None,
+    most: PriceLimit | None = None,
+    idle: IdleRule | None = None,
+    price_lock: bool = False,
+) -> Tariff:
+    """Build an OCPI 2.2.1 tariff in EUR."""
+    return Tariff(TariffId("T1"), "EUR", elements, min_price=least, max_price=most, idle=idle, price_lock=price_lock)
+
+
+def at(text: str) -> datetime:
+    """Read an instant; without an offset it is UTC."""
+    instant = datetime.fromisoformat(text)
+    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+
+
+def clock(text: str) -> time:
+    """Read HH:MM."""
+    return time.fromisoformat(text)
+
+
+def stays(start: str, *parts: tuple[float, str, PeriodKind]) -> list[ChargingPeriod]:
+    """Build consecutive periods of (minutes, kWh, kind)."""
+    found, begin = [], at(start)
+    for minutes, kwh, kind in parts:
+        end = begin + timedelta(minutes=minutes)
+        found.append(ChargingPeriod(begin, end, Energy(int(Decimal(kwh) * 1_000_000)), kind))
+        begin = end
+    return found
+
+
+def excl(of: Tariff, periods: list[ChargingPeriod], time_zone: str = "UTC") -> Fraction:
+    """Price without VAT."""
+    return price(of, periods, time_zone=time_zone).total.excl_vat
+
+
+def cut(period: ChargingPeriod, instant: datetime) -> list[ChargingPeriod]:
+    """Cut a period at an instant with energy in proportion to time (to a mWh)."""
+    start_us, end_us, middle_us = to_micros(period.start), to_micros(period.end), to_micros(instant)
+    whole = period.energy.milliwh if period.energy is not None else 0
+    front = whole * (middle_us - start_us) // (end_us - start_us)
+    first = ChargingPeriod(period.start, instant, Energy(front), period.kind, period.power_w, period.current_a)
+    rest = ChargingPeriod(instant, period.end, Energy(whole - front), period.kind, period.power_w, period.current_a)
+    return [first, rest]
