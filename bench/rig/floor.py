@@ -51,6 +51,7 @@ class Link(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Decode, validate, answer."""
         if frame.msg_type != WSMsgType.TEXT:
+            transport.disconnect()
             return
         _, message_id, action, payload = orjson.loads(frame.get_payload_as_memoryview())
         if validator(self._version, action).is_valid(payload):
