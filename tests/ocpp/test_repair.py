@@ -49,7 +49,7 @@ STOP = {"transactionId": 7, "meterStop": 5, "timestamp": AT}
         ("-1", None, {"transaction_id_absent"}),
         ("2147483648", None, {"transaction_id_out_of_range"}),
         ("9223372036854775807", None, {"transaction_id_out_of_range"}),
-        ("99999999999999999999999", None, {"integer_with_point", "not_a_number"}),
+        ("99999999999999999999999", None, {"schema_violation", "number_out_of_range"}),
         ('"7"', "7", {"text_for_number"}),
         ("null", None, {"null_field", "schema_violation"}),
     ],
@@ -60,9 +60,7 @@ def test_row_7_a_stop_with_any_id_is_a_stop(number: str, transaction_id: str | N
     fact, found = understood(Version.V16, "StopTransaction", body)
     assert isinstance(fact, SessionEnded)
     assert (fact.transaction_id, fact.register_end_milliwh) == (transaction_id, 5_000)
-    assert found - {"number_out_of_range", "transaction_id_out_of_range"} == codes - {"transaction_id_out_of_range"} - {
-        "not_a_number"
-    }
+    assert found == codes
 
 
 @pytest.mark.parametrize(
@@ -228,6 +226,7 @@ def test_messages_in_the_shape_of_16_on_a_2_socket() -> None:
         ("DataTransfer", {"data": "x"}, {"field_missing"}),
         ("LogStatusNotification", {"status": "Idle", "requestId": "7"}, {"text_for_number"}),
         ("LogStatusNotification", {"status": "Idle", "requestId": 7.0}, set()),
+        ("LogStatusNotification", {"status": "Idle", "requestId": 1e300, "x": 7}, {"field_unknown"}),
         ("LogStatusNotification", {"status": "Idle", "requestId": "7.0", "x": 7}, {"text_for_number", "field_unknown"}),
         ("DiagnosticsStatusNotification", {"status": "Sleeping"}, {"enum_unknown"}),
         ("SecurityEventNotification", {"type": "Odd"}, {"timestamp_missing"}),

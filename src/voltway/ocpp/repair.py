@@ -19,7 +19,9 @@ from voltway.ocpp.versions import Version
 
 _DROP: Final = object()
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-_INTEGER = re.compile(r"[+-]?\d{1,19}(\.0+)?", re.ASCII)
+# Beyond these no JSON writer, or no float, is exact any more.
+_LARGEST_EXACT_FLOAT = 2**53
+_INTEGER = re.compile(r"[+-]?\d{1,18}(\.0+)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d{1,15}([.,]\d{1,9})?", re.ASCII)
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -195,7 +197,7 @@ class _Mender:
         return synonym if synonym in choices else item
 
     def _mended_number(self, item: Any, path: str, *, is_integer: bool) -> Any:
-        if isinstance(item, float) and is_integer and item.is_integer():
+        if isinstance(item, float) and is_integer and item.is_integer() and abs(item) < _LARGEST_EXACT_FLOAT:
             self._intake.note("integer_with_point", f"{path}: {item}")
             return int(item)
         if not isinstance(item, str):
