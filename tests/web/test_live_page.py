@@ -53,6 +53,13 @@ def test_signing_in_lasts_over_a_reload_until_signing_out(page: Page, url: str, 
     assert context.cookies() == []
 
 
+def test_a_used_login_link_is_explained_once(page: Page, url: str) -> None:
+    """The server answers a spent one-time link with /?login=expired; the page says so and cleans the address."""
+    page.goto(f"{url}/?login=expired")
+    expect(page.locator("#login-why")).to_contain_text("That link has been used or has expired.")
+    assert page.url == f"{url}/"
+
+
 def test_the_picture_shows_every_figure_with_its_unit_in_the_operators_time_zone(page: Page, url: str) -> None:
     """Decimals come through exactly; times are Berlin's although the browser is in New York."""
     sign_in(page, url)

@@ -27,7 +27,7 @@ async function begin() {
   try {
     enter(await get("/api/v1/me"));
   } catch (problem) {
-    if (problem.status === 401) leave("");
+    if (problem.status === 401) leave(reasonInAddress());
     else {
       byId("broken-text").textContent = sentenceOf(problem);
       show("broken");
@@ -59,6 +59,13 @@ function leave(why) {
   byId("login").reset();
   show("signed_out");
   byId("key").focus();
+}
+
+/** A one-time link that no longer works leads here as /?login=expired; the address is cleaned once it has been said. */
+function reasonInAddress() {
+  if (new URLSearchParams(location.search).get("login") !== "expired") return "";
+  history.replaceState(null, "", "/");
+  return "That link has been used or has expired. Please sign in with an API key.";
 }
 
 function show(phase) {

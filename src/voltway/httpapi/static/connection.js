@@ -1,7 +1,6 @@
 // Renders whether the page is live: the pill in the header, the banner when updates are lost, and spoken notices.
 
 import { byId, setText } from "./dom.js";
-import { duration } from "./format.js";
 
 const WORDS = { connecting: "Connecting…", live: "Live", reconnecting: "Reconnecting…", lost: "Not live" };
 const SPEAK_MS = 10_000;
@@ -31,6 +30,5 @@ export function announce(text) {
 }
 
 function lostWords(format, heardAt) {
-  const silent = duration((Date.now() - heardAt) / 1000);
-  return `Nothing came since ${format.timeSeconds(heardAt)} (${silent}). The greyed values are old; the page goes on trying and asks for them every 30 seconds.`;
+  return `Nothing came since ${format.timeSeconds(heardAt)}. The greyed values are old; the page goes on trying and asks for them every 30 seconds.`;
 }
