@@ -47,7 +47,8 @@ def windowed(start: str | None, end: str | None, **more: object) -> Tariff:
             "2026-03-28T12:00Z", 48, ["28T23:00", "29T22:00"], id="a date of 23 hours",
         ),
         pytest.param(
-            windowed(None, None, min_duration=600, max_duration=3600), "2026-03-02T12:00Z", 2, ["02T12:10", "02T13:00"],
+            windowed(None, None, min_duration_s=600, max_duration_s=3600),
+            "2026-03-02T12:00Z", 2, ["02T12:10", "02T13:00"],
             id="durations",
         ),
         pytest.param(windowed("08:00", "08:00"), "2026-03-02T00:00Z", 48, [], id="equal times never change"),
@@ -64,7 +65,7 @@ def test_boundaries_are_where_the_answer_changes(of: Tariff, start: str, hours: 
 
 def test_durations_count_from_the_session_start() -> None:
     """A later stretch of the same session asks for the boundaries that are left."""
-    of = windowed(None, None, max_duration=3600)
+    of = windowed(None, None, max_duration_s=3600)
     begin = at("2026-03-02T12:00")
     later = begin + timedelta(minutes=50)
     assert boundaries(of, later, later + timedelta(hours=2), time_zone="UTC", started_at=begin) == [

@@ -213,8 +213,8 @@ def test_a_power_band_follows_the_momentary_power() -> None:
 def test_duration_counts_from_the_start_of_the_session() -> None:
     """OCPI 2.2.1 mod_tariffs, tariffrestriction_example_max_duration: 0.30; bounds as in billing note 13."""
     of = tariff(
-        element(component(ENERGY, "0"), only=Restrictions(max_duration=1800)),
-        element(component(ENERGY, "0.25"), only=Restrictions(max_duration=3600)),
+        element(component(ENERGY, "0"), only=Restrictions(max_duration_s=1800)),
+        element(component(ENERGY, "0.25"), only=Restrictions(max_duration_s=3600)),
         element(component(ENERGY, "0.40")),
     )
     assert excl(of, stays(DAY, (30, "5", CHARGING), (10, "1.2", CHARGING))) == Fraction("0.30")
@@ -227,8 +227,8 @@ def test_the_first_hour_of_parking_counts_from_the_session_start() -> None:
     of = tariff(
         element(component(ENERGY, "0", 0), only=Restrictions(max_kwh=Decimal(1))),
         element(component(ENERGY, "0.20")),
-        element(component(PARKING, "0", 0), only=Restrictions(max_duration=3600)),
-        element(component(PARKING, "2", 60), only=Restrictions(min_duration=3600, max_duration=14400)),
+        element(component(PARKING, "0", 0), only=Restrictions(max_duration_s=3600)),
+        element(component(PARKING, "2", 60), only=Restrictions(min_duration_s=3600, max_duration_s=14400)),
         element(component(PARKING, "3", 60)),
     )
     parts = ((6, "1", CHARGING), (114, "19", CHARGING), (120, "0", PARKED), (45, "0", PARKED))
@@ -428,8 +428,8 @@ def test_a_price_lock_holds_the_clock_of_the_start_for_energy_and_time_only() ->
 def test_a_flat_fee_is_due_once_where_it_first_applies() -> None:
     """Billing note 21: sequential FLATs in different elements are one."""
     of = tariff(
-        element(component(FLAT, "5"), only=Restrictions(min_duration=600, max_duration=1200)),
-        element(component(FLAT, "1"), only=Restrictions(min_duration=1200)),
+        element(component(FLAT, "5"), only=Restrictions(min_duration_s=600, max_duration_s=1200)),
+        element(component(FLAT, "1"), only=Restrictions(min_duration_s=1200)),
     )
     assert excl(of, stays(DAY, (10, "1", CHARGING), (10, "1", CHARGING), (10, "1", CHARGING))) == 5
 
@@ -474,7 +474,7 @@ def test_elapsed_time_not_wall_time_on_dst_nights() -> None:
 
 def test_reserved_time_may_have_its_own_hours() -> None:
     """A reservation's clock restrictions are judged like any other; its durations run from its own start."""
-    day = Restrictions(reservation=WAIT, start_time=clock("08:00"), end_time=clock("20:00"), max_duration=3600)
+    day = Restrictions(reservation=WAIT, start_time=clock("08:00"), end_time=clock("20:00"), max_duration_s=3600)
     of = tariff(element(component(TIME, "3"), only=day), *SESSION)
     assert excl(of, stays(f"{MONDAY}T12:00", (60, "0", RESERVED), (60, "0", RESERVED))) == 3
     assert excl(of, stays(f"{MONDAY}T21:00", (60, "0", RESERVED))) == 0

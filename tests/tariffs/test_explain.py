@@ -91,8 +91,8 @@ def test_equal_lines_of_a_session_are_one() -> None:
 def test_printed_lines_add_up_to_the_printed_total() -> None:
     """Thirds of a cent: each printed amount is a difference of rounded running sums."""
     of = tariff(
-        element(component(TIME, "1"), only=Restrictions(max_duration=100)),
-        element(component(TIME, "2"), only=Restrictions(max_duration=200)),
+        element(component(TIME, "1"), only=Restrictions(max_duration_s=100)),
+        element(component(TIME, "2"), only=Restrictions(max_duration_s=200)),
         element(component(TIME, "1")),
     )
     priced = price(of, stays(DAY, *[(100 / 60, "0", CHARGING)] * 3), time_zone="UTC")

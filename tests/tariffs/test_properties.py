@@ -52,7 +52,7 @@ def restrictions(draw: st.DrawFn) -> Restrictions | None:
             case 2:
                 r = replace(r, day_of_week=tuple(draw(st.sets(st.integers(0, 6), min_size=1))))
             case 3:
-                r = replace(r, min_duration=draw(st.sampled_from([None, 0, 600, 3600])), max_duration=7200)
+                r = replace(r, min_duration_s=draw(st.sampled_from([None, 0, 600, 3600])), max_duration_s=7200)
             case 4:
                 r = replace(r, min_kwh=Decimal(draw(st.integers(0, 4))), max_kwh=Decimal(draw(st.integers(2, 9))))
             case _:

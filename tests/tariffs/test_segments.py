@@ -52,7 +52,7 @@ def test_periods_without_inside_stay_whole() -> None:
 
 def test_durations_of_a_session_begin_after_its_reservation() -> None:
     """The engine and the cuts agree on where a session begins."""
-    of = tariff(element(component(TIME, "1"), only=Restrictions(max_duration=600)), element(component(TIME, "6")))
+    of = tariff(element(component(TIME, "1"), only=Restrictions(max_duration_s=600)), element(component(TIME, "6")))
     pieces = cut_periods(of, stays("2026-03-02T12:00", (30, "0", RESERVED), (20, "0", CHARGING)), time_zone="UTC")
     assert [piece.start for piece in pieces][-1] == at("2026-03-02T12:40")
     assert excl(of, pieces) == Fraction(7, 6)

@@ -74,10 +74,13 @@ def ratio_text(numerator: int, denominator: int, places: int = 10) -> str:
     >>> ratio_text(-2, 3, 4)
     '-0.6667'
     """
-    magnitude = (2 * abs(numerator) * 10**places + denominator) // (2 * denominator)
+    if not numerator:
+        return "0"
+    scale = 10**places
+    magnitude = (2 * abs(numerator) * scale + denominator) // (2 * denominator)
     sign = "-" if numerator < 0 and magnitude else ""
-    whole, part = divmod(magnitude, 10**places)
-    digits = str(part).rjust(places, "0").rstrip("0")
+    whole, part = divmod(magnitude, scale)
+    digits = str(part).rjust(places, "0").rstrip("0") if part else ""
     return f"{sign}{whole}.{digits}" if digits else f"{sign}{whole}"
 
 

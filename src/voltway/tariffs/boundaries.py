@@ -104,7 +104,7 @@ def _restrictions(tariff: Tariff) -> Iterator[Restrictions]:
 
 @lru_cache(maxsize=1024)
 def _durations_s(tariff: Tariff) -> tuple[int, ...]:
-    bounds = (bound for r in _restrictions(tariff) for bound in (r.min_duration, r.max_duration))
+    bounds = (bound for r in _restrictions(tariff) for bound in (r.min_duration_s, r.max_duration_s))
     return tuple(sorted({bound for bound in bounds if bound is not None}))
 
 

@@ -6,18 +6,15 @@ Reads `Priced` and writes decimal strings (half up to 10 decimals, contracts.md)
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from fractions import Fraction
-from functools import lru_cache
 
 from voltway.kernel.clock import to_rfc3339
 from voltway.kernel.money import decimal_text, ratio_text
 from voltway.tariffs.model import Dimension
 from voltway.tariffs.priced import Adjustment, AdjustmentKind, Cost, CostKind, Exact, Line, Priced
-from voltway.tariffs.rates import Rate
 
 Document = dict[str, object]
 
 _UNITS = {Dimension.ENERGY: "kWh", Dimension.FLAT: "session"}
-_PLACES = 10
 _SENTENCE_PLACES = 6
 _NAMES = {
     Dimension.ENERGY: "energy",
@@ -97,7 +94,7 @@ def sentence(line: Line, currency: str) -> str:
     if rate.dimension is Dimension.FLAT:
         return f"{'Reservation fee' if rate.is_reservation else 'Start fee'}: {amount}"
     reason = f" (measured {_short(measured)} {unit})" if measured != billed else ""
-    return f"{_short(billed)} {unit}{reason} × {_plain(rate)} {currency}/{unit} = {amount}"
+    return f"{_short(billed)} {unit}{reason} × {rate.price_text} {currency}/{unit} = {amount}"
 
 
 class _Run:
@@ -149,16 +146,6 @@ def _run_document(run: _Run, priced: Priced) -> Document:
     return _line_document(run.line, has_vat=priced.has_vat) | times | {"text": sentence(run.line, priced.currency)}
 
 
-@lru_cache(maxsize=4096)
-def _plain(rate: Rate) -> str:
-    return decimal_text(rate.price)
-
-
-@lru_cache(maxsize=4096)
-def _plain_vat(rate: Rate) -> str | None:
-    return decimal_text(rate.vat) if rate.vat is not None else None
-
-
 def _exact_text(exact: Exact, denominator: int) -> str:
     if isinstance(exact, int):
         return ratio_text(exact, denominator)
@@ -169,6 +156,7 @@ def _line_document(line: Line, *, has_vat: bool) -> Document:
     rate, quantity, billed, excl, incl = line
     size, denominator = rate.unit_size, rate.denominator
     measured = ratio_text(quantity, size)
+    amount = _exact_text(excl, denominator)
     document: Document = {
         "dimension": rate.dimension.value,
         "quantity": measured,
@@ -176,11 +164,11 @@ def _line_document(line: Line, *, has_vat: bool) -> Document:
         "unit": _UNITS.get(rate.dimension, "h"),
         "tariff_id": rate.tariff_id,
         "element": rate.element,
-        "price": _plain(rate),
-        "vat": _plain_vat(rate),
+        "price": rate.price_text,
+        "vat": rate.vat_text,
         "step_size": rate.step_size,
-        "excl_vat": _exact_text(excl, denominator),
-        "incl_vat": _exact_text(incl, denominator) if has_vat else None,
+        "excl_vat": amount,
+        "incl_vat": (amount if incl == excl else _exact_text(incl, denominator)) if has_vat else None,
     }
     if rate.is_reservation:
         document["reservation"] = True

@@ -80,7 +80,7 @@ class PriceComponent:
 class Restrictions:
     """When an element applies: all must hold. min_* inclusive, max_* and ends exclusive; None is open.
 
-    Times and dates are local to the place; power in kW, current in A (sum of the phases), duration in seconds.
+    Times and dates are local to the place; power in kW, current in A (sum of the phases).
     """
 
     start_time: time | None = None
@@ -93,8 +93,8 @@ class Restrictions:
     max_current: Decimal | None = None
     min_power: Decimal | None = None
     max_power: Decimal | None = None
-    min_duration: int | None = None
-    max_duration: int | None = None
+    min_duration_s: int | None = None
+    max_duration_s: int | None = None
     day_of_week: tuple[int, ...] = ()
     reservation: Reservation | None = None
     extra: JsonObject = field(default_factory=dict, hash=False)

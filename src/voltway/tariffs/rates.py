@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from voltway.kernel.energy import MILLIWH_PER_KWH, MILLIWH_PER_WH
 from voltway.kernel.ids import TariffId
+from voltway.kernel.money import decimal_text
 from voltway.tariffs.model import (
     Dimension,
     OcpiVersion,
@@ -82,11 +83,16 @@ class Rate:
     """How many base units make the unit of the price (kWh, h, session)."""
     step_units: int = field(init=False)
     """The step in base units; 0 rounds nothing."""
+    price_text: str = field(init=False)
+    """The price without exponent or trailing zeros."""
+    vat_text: str | None = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "unit_size", _UNIT_SIZE.get(self.dimension, MICROS_PER_HOUR))
         step = self.step_size * _STEP_SIZE.get(self.dimension, MICROS_PER_SECOND)
         object.__setattr__(self, "step_units", step)
+        object.__setattr__(self, "price_text", decimal_text(self.price))
+        object.__setattr__(self, "vat_text", decimal_text(self.vat) if self.vat is not None else None)
 
 
 class Candidate(NamedTuple):
@@ -238,8 +244,8 @@ def _quantity_predicates(r: Restrictions) -> list[Predicate]:
     tests: list[Predicate] = []
     if r.min_kwh is not None or r.max_kwh is not None:
         tests.append(_energy_test(r.min_kwh, r.max_kwh))
-    if r.min_duration is not None or r.max_duration is not None:
-        tests.append(_duration_test(r.min_duration, r.max_duration))
+    if r.min_duration_s is not None or r.max_duration_s is not None:
+        tests.append(_duration_test(r.min_duration_s, r.max_duration_s))
     if r.min_power is not None or r.max_power is not None:
         tests.append(_power_test(*_band(r.min_power, r.max_power, scale=1000)))
     if r.min_current is not None or r.max_current is not None:
