@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def test_it_starts_says_so_and_ends_with_nothing_left(tmp_path: Path) -> None:
 
 
 def test_an_ordinary_account_may_run_it() -> None:
-    """Nothing needs root: the same start as an account that owns its data folder and nothing else (ours, if not root)."""
+    """Nothing needs root: the same start as an account that owns its data folder only (as ourselves, if not root)."""
     account, python = _ordinary_python() or (None, sys.executable)
     with tempfile.TemporaryDirectory() as home:
         Path(home).chmod(0o755)
@@ -110,13 +111,39 @@ def test_a_second_start_finds_the_same_data_and_token(tmp_path: Path) -> None:
         assert token.strip() not in second.log.read_text()
 
 
-def test_durability_is_on(tmp_path: Path) -> None:
-    """A reply means it is on disk: the embedded server never runs with a durability setting off."""
-    with voltway_up(tmp_path / "state") as running:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One running Voltway for the tests that only look at it."""
+    with voltway_up(tmp_path_factory.mktemp("shared") / "state") as running:
         running.wait_ready()
-        with psycopg.connect(running.run["database_url"]) as connection:
-            for name in ("fsync", "synchronous_commit", "full_page_writes", "data_checksums"):
-                assert connection.execute(f"show {name}").fetchone() == ("on",), name
+        yield running
+
+
+def test_durability_is_on(shared: Running) -> None:
+    """A reply means it is on disk: the embedded server never runs with a durability setting off."""
+    with psycopg.connect(shared.run["database_url"]) as connection:
+        for name in ("fsync", "synchronous_commit", "full_page_writes", "data_checksums"):
+            assert connection.execute(f"show {name}").fetchone() == ("on",), name
+
+
+def test_a_second_instance_on_the_same_folder_is_refused(shared: Running) -> None:
+    code, text = refused(shared.data_dir)
+    assert (code, text.count("\n")) == (3, 1)
+    assert f"pid {shared.process.pid}" in text
+    assert _answer(shared.run["http_url"] + "/healthz") == 200
+
+
+def test_one_role_joins_the_servers_of_others(shared: Running, tmp_path: Path) -> None:
+    """The same code on many machines: only the named role runs, on the database and bus that are named."""
+    run = shared.run
+    data_dir = tmp_path / "state"
+    urls = {"VOLTWAY_DATABASE_URL": run["database_url"], "VOLTWAY_NATS_URL": run["nats_url"]}
+    command = up_command("--role", "worker")
+    with voltway_up(data_dir, command=command, environ=environ_for(data_dir, **urls)) as worker:
+        assert worker.wait_ready().startswith("ready ")
+        assert set(worker.run["pids"]) == {"worker"}
+        assert not (data_dir / "postgres").exists()
+        assert worker.end()[0] == 0
 
 
 def test_dead_children_are_started_again_where_they_were(tmp_path: Path) -> None:
@@ -147,16 +174,6 @@ def test_the_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
         _wait_until_dead(pids)
     with voltway_up(data_dir) as again:
         assert READY.match(again.wait_ready())
-
-
-def test_a_second_instance_on_the_same_folder_is_refused(tmp_path: Path) -> None:
-    data_dir = tmp_path / "state"
-    with voltway_up(data_dir) as running:
-        running.wait_ready()
-        code, text = refused(data_dir)
-        assert (code, text.count("\n")) == (3, 1)
-        assert f"pid {running.process.pid}" in text
-        assert _answer(running.run["http_url"] + "/healthz") == 200
 
 
 @pytest.mark.parametrize("variable", ["VOLTWAY_OCPP_PORT", "VOLTWAY_HTTP_PORT"])
