@@ -66,6 +66,8 @@ def options_of(arguments: SimulateArguments) -> SimulationOptions:
     if arguments.duration_s is not None and arguments.duration_s <= 0:
         raise ValueError("--duration must be more than 0 seconds")
     passwords: Mapping[str, bytes] = read_passwords(arguments.password_file) if arguments.password_file else {}
+    if arguments.truth_file is not None:
+        arguments.truth_file.write_text("", encoding="utf-8")
     city = made_city(arguments.seed) if arguments.city else None
     return SimulationOptions(
         url=str(arguments.url),

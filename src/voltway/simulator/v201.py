@@ -66,7 +66,9 @@ class Dialect201:
     def start(self, session: Session, sample: Sample, *, offline: bool) -> Message:
         """TransactionEvent Started, by the token or (a habit) by the cable."""
         by_cable = session.token is None or not session.token_is_told
-        trigger = "CablePluggedIn" if by_cable else "RemoteStart" if session.remote_start_id else "Authorized"
+        trigger = (
+            "CablePluggedIn" if by_cable else "RemoteStart" if session.remote_start_id is not None else "Authorized"
+        )
         state = Status.PREPARING if by_cable else Status.CHARGING
         return self._event(session, sample, event="Started", trigger=trigger, state=state, offline=offline)
 
