@@ -42,24 +42,53 @@ class Host(Protocol):
     is_closing: bool
 
     @property
-    def is_online(self) -> bool: ...  # noqa: D102 - each is explained where it is filled
+    def is_online(self) -> bool:
+        """Whether the server is there and has accepted us."""
+
     @property
-    def is_commissioned(self) -> bool: ...  # noqa: D102
+    def is_commissioned(self) -> bool:
+        """Whether the server ever accepted us."""
+
     @property
-    def starts_on_cable(self) -> bool: ...  # noqa: D102
+    def starts_on_cable(self) -> bool:
+        """Whether a transaction begins with the plug."""
+
     @property
-    def sample_interval_s(self) -> int: ...  # noqa: D102
-    def authorise(self, token: str, judge: Callable[[bool | None], None]) -> None: ...  # noqa: D102
-    def tell_status(self, bay: "Bay", error: str | None = None) -> None: ...  # noqa: D102
-    def tell_fault(self, bay: "Bay", code: str) -> None: ...  # noqa: D102
-    def tell_session(self, session: Session, step: Step, message: Message) -> None: ...  # noqa: D102
-    def when_told(self, message: Message, action: Callable[[], None]) -> Message: ...  # noqa: D102
-    def behave(self, session: Session, visit: int) -> None: ...  # noqa: D102
-    def world_turns(self, bay: "Bay", visit: int) -> None: ...  # noqa: D102
-    def new_transaction_id(self) -> str | None: ...  # noqa: D102
-    def profile_limit_w(self, bay: "Bay", session: Session) -> float: ...  # noqa: D102
-    def forget_profiles(self, session: Session) -> None: ...  # noqa: D102
-    def lose_network(self, length_s: float) -> None: ...  # noqa: D102
+    def sample_interval_s(self) -> int:
+        """Seconds between readings."""
+
+    def authorise(self, token: str, judge: Callable[[bool | None], None]) -> None:
+        """Ask whether a token may charge."""
+
+    def tell_status(self, bay: "Bay", error: str | None = None) -> None:
+        """Report an EVSE's status."""
+
+    def tell_fault(self, bay: "Bay", code: str) -> None:
+        """Report a fault in detail."""
+
+    def tell_session(self, session: Session, step: Step, message: Message) -> None:
+        """Queue a message of a session."""
+
+    def when_told(self, message: Message, action: Callable[[], None]) -> Message:
+        """Do something when a message is answered for good."""
+
+    def behave(self, session: Session, visit: int) -> None:
+        """Let misbehaviour twist a session."""
+
+    def world_turns(self, bay: "Bay", visit: int) -> None:
+        """Let misbehaviour play with the link."""
+
+    def new_transaction_id(self) -> str | None:
+        """Make a transaction id, where the station makes it."""
+
+    def profile_limit_w(self, bay: "Bay", session: Session) -> float:
+        """Return what profiles allow."""
+
+    def forget_profiles(self, session: Session) -> None:
+        """Drop a session's profiles."""
+
+    def lose_network(self, length_s: float) -> None:
+        """Be offline for a while."""
 
 
 class Bay:

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-import orjson
-
 from voltway.kernel.clock import monotonic_s
+from voltway.ocpp import frame
 from voltway.simulator.report import Tally
 from voltway.simulator.timeline import Timeline, Timer
 
@@ -191,7 +190,7 @@ class CallQueue:
         self._outstanding = message
         self._sent_at_s = monotonic_s()
         self._timer = self._timeline.after(self.timeout_s, self._expired)
-        send(orjson.dumps([2, message.ids[-1], message.action, message.payload]))
+        send(frame.call(message.ids[-1], message.action, message.payload))
 
     def _expired(self) -> None:
         self._return_outstanding()

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import orjson
 
+from voltway.ocpp import frame
 from voltway.simulator.bay import Bay
 from voltway.simulator.calls import CallQueue, CallRefused, Json, Message
 from voltway.simulator.configuration import Configuration
@@ -170,11 +171,11 @@ class Station:
     def on_frame(self, wire: Wire, data: bytes) -> None:
         """Take one frame: an answer to our call, or a call to answer."""
         try:
-            frame = orjson.loads(data)
+            elements = orjson.loads(data)
         except orjson.JSONDecodeError:
             log.warning("%s got a frame that is no JSON: %.80r", self.spec.identity, data)
             return
-        match frame:
+        match elements:
             case [2, str(message_id), str(action), dict(payload)]:
                 self._answer(wire, message_id, action, payload)
             case [3, str(message_id), dict(payload)]:
@@ -404,6 +405,6 @@ class Station:
 
     def _answer(self, wire: Wire, message_id: str, action: str, payload: dict[str, Any]) -> None:
         try:
-            wire.send(orjson.dumps([3, message_id, self.manners.answer(self, action, payload)]))
+            wire.send(frame.result(message_id, self.manners.answer(self, action, payload)))
         except CallRefused as refusal:
-            wire.send(orjson.dumps([4, message_id, refusal.code, refusal.description, {}]))
+            wire.send(frame.error(message_id, refusal.code, refusal.description))

@@ -70,16 +70,16 @@ class Dialect201:
             "CablePluggedIn" if by_cable else "RemoteStart" if session.remote_start_id is not None else "Authorized"
         )
         state = Status.PREPARING if by_cable else Status.CHARGING
-        return self._event(session, sample, event="Started", trigger=trigger, state=state, offline=offline)
+        return self._event(session, sample, kind=("Started", trigger), state=state, offline=offline)
 
     def update(self, session: Session, sample: Sample, *, trigger: str, state: Status, offline: bool) -> Message | None:
         """TransactionEvent Updated."""
-        return self._event(session, sample, event="Updated", trigger=trigger, state=state, offline=offline)
+        return self._event(session, sample, kind=("Updated", trigger), state=state, offline=offline)
 
     def stop(self, session: Session, sample: Sample, *, reason: str, offline: bool) -> Message:
         """TransactionEvent Ended."""
         trigger, stopped = STOPS.get(reason, STOPS["Other"])
-        message = self._event(session, sample, event="Ended", trigger=trigger, state=Status.PREPARING, offline=offline)
+        message = self._event(session, sample, kind=("Ended", trigger), state=Status.PREPARING, offline=offline)
         info = message.build()["transactionInfo"]
         info["stoppedReason"] = stopped
         return message
@@ -118,8 +118,9 @@ class Dialect201:
         return register_milliwh
 
     def _event(
-        self, session: Session, sample: Sample, *, event: str, trigger: str, state: Status, offline: bool
+        self, session: Session, sample: Sample, *, kind: tuple[str, str], state: Status, offline: bool
     ) -> Message:
+        event, trigger = kind
         info: Json = {"transactionId": session.transaction_id, "chargingState": STATES[state]}
         if session.remote_start_id is not None and event == "Started":
             info["remoteStartId"] = session.remote_start_id

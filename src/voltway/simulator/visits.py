@@ -16,7 +16,7 @@ LOCAL_ZONE = ZoneInfo("Europe/Berlin")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How lively it is, in seconds: ranges are (least, most); shares are of visits."""
+    """How lively it is, in seconds: ranges are (least, most); shares are of visits, `first_gap_share` of a gap."""
 
     gap_s: tuple[float, float]
     draw_s: tuple[float, float]
@@ -28,13 +28,14 @@ class Pace:
     offline_share: float = 0.04
     offline_s: tuple[float, float] = (3, 12)
     follows_the_day: bool = False
+    first_gap_share: float = 1.0
 
 
 QUICK = Pace(gap_s=(1.5, 8), draw_s=(8, 30), overstay_s=(2, 8), sample_interval_s=5)
 """For tests and trials: a session every half a minute at each EVSE."""
 CITY = Pace(
-    gap_s=(20, 240),
-    draw_s=(90, 420),
+    gap_s=(60, 600),
+    draw_s=(180, 900),
     overstay_s=(30, 150),
     sample_interval_s=15,
     overstay_share=0.25,
@@ -43,6 +44,7 @@ CITY = Pace(
     offline_share=0.02,
     offline_s=(20, 90),
     follows_the_day=True,
+    first_gap_share=0.15,
 )
 """The demo's city: short top-ups, so that with two hundred stations a session starts or ends every second or two."""
 PACES = {"quick": QUICK, "city": CITY}
@@ -73,11 +75,14 @@ def plan_visit(station: StationSpec, evse: EvseSpec, number: int, *, plan: "Plan
     """Plan visit `number` (from 1) of an EVSE; `at` matters only where the pace follows the hours of the day."""
     dice = seeded(plan.seed, station.identity, evse.evse_id, number)
     pace, draw_s = plan.pace, dice.uniform(*plan.pace.draw_s)
-    quiet = intensity(station.place, at.astimezone(LOCAL_ZONE)) if pace.follows_the_day else 1.0
+    crowd = intensity(station.place, at.astimezone(LOCAL_ZONE)) if pace.follows_the_day else 1.0
+    if pace.first_gap_share < 1 and number == 1:
+        draw_s *= dice.uniform(0.1, 1.0)  # else the first cars would all leave at the same time
+    crowd, first = max(0.6, min(1.8, crowd)), pace.first_gap_share
     stays, fault, offline = (dice.random() for _ in range(3))
     return Visit(
         number=number,
-        gap_s=_seconds(dice, pace.gap_s) / max(0.4, min(1.8, quiet)),
+        gap_s=_whole_ms(_seconds(dice, pace.gap_s) * (first if number == 1 else 1 / crowd)),
         car=pick_car(dice, dc=evse.dc),
         soc=dice.uniform(0.08, 0.72),
         token=dice.choice(plan.tokens),
