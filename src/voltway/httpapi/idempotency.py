@@ -70,15 +70,18 @@ class Idempotency:
         try:
             await self._app(request.scope, _replaying(body, request.receive), recorder.send)
         finally:
-            secret = getattr(request.state, "secret_answer", False)
-            async with self._database.transaction(caller.operator_id) as tx:
-                if recorder.was_refused:
-                    await store.release_key(tx, key)
-                else:
-                    kept = None if secret else bytes(recorder.body)
-                    await store.keep_answer(
-                        tx, key, status=recorder.status or 500, body=kept, content_type=recorder.content_type
-                    )
+            # Without a status a bug struck: nobody knows what was done, so the key stays taken.
+            if recorder.status is not None:
+                await self._settle(request, recorder, caller, key)
+
+    async def _settle(self, request: Request, recorder: "_Recorder", caller: Caller, key: str) -> None:
+        secret = getattr(request.state, "secret_answer", False)
+        async with self._database.transaction(caller.operator_id) as tx:
+            if recorder.was_refused:
+                await store.release_key(tx, key)
+                return
+            kept = None if secret else bytes(recorder.body)
+            await store.keep_answer(tx, key, status=recorder.status, body=kept, content_type=recorder.content_type)
 
 
 class _Recorder:
@@ -92,7 +95,7 @@ class _Recorder:
 
     @property
     def was_refused(self) -> bool:
-        """A refusal did nothing: every route is one transaction that rolled back. None: a bug, nobody knows."""
+        """A refusal did nothing: every route is one transaction that rolled back."""
         return self.status is not None and (400 <= self.status < 500 or self.status == _UNAVAILABLE)
 
     async def send(self, message: Message) -> None:

@@ -36,7 +36,9 @@ async def find_answer(tx: Transaction, key: str) -> StoredAnswer | None:
     return None if row is None else StoredAnswer(**row)
 
 
-async def keep_answer(tx: Transaction, key: str, *, status: int, body: bytes | None, content_type: str | None) -> None:
+async def keep_answer(
+    tx: Transaction, key: str, *, status: int | None, body: bytes | None, content_type: str | None
+) -> None:
     """Store the answer of the request that holds the key."""
     await run(
         tx,

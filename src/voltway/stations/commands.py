@@ -132,16 +132,23 @@ def _ms_since(begun_s: float) -> int:
 
 
 def _without_secrets(value: Any) -> Any:
-    """Hide passwords that go to a station (AuthorizationKey, BasicAuthPassword) from the audit."""
-    if isinstance(value, dict):
-        hidden = any(str(word).lower() in _SECRET_NAMES for word in value.values() if isinstance(word, str))
-        return {
-            name: "***"
-            if name.lower() in _SECRET_NAMES or (hidden and "value" in name.lower())
-            else _without_secrets(it)
-            for name, it in value.items()
-        }
-    return [_without_secrets(it) for it in value] if isinstance(value, list) else value
+    """Hide from the audit what goes to a station as a password, named by its key or by a name beside it."""
+    if isinstance(value, list):
+        return [_without_secrets(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    names_one = any(_is_secret(word) for word in _own_words(value))
+    return {
+        key: "***" if _is_secret(key) or (names_one and "value" in key.lower()) else _without_secrets(item)
+        for key, item in value.items()
+    }
 
 
-_SECRET_NAMES = {"authorizationkey", "basicauthpassword", "password"}
+def _own_words(value: Mapping[str, Any]) -> list[str]:
+    """Return the texts of an object and of the objects right in it: SetVariables names its variable one level down."""
+    inner = [word for item in value.values() if isinstance(item, dict) for word in item.values()]
+    return [word for word in [*value.values(), *inner] if isinstance(word, str)]
+
+
+def _is_secret(word: str) -> bool:
+    return "password" in word.lower() or "authorizationkey" in word.lower()
