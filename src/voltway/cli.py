@@ -88,6 +88,7 @@ def simulate(  # noqa: PLR0913 - the options of contracts.md
     truth: Annotated[Path | None, typer.Option(help="Write what really happened, one JSON line per session.")] = None,
     city: Annotated[bool, typer.Option("--city", help="The demo's 200 stations instead of numbered ones.")] = False,
     registers: Annotated[Path | None, typer.Option(help="Keep the meters in this file from run to run.")] = None,
+    tokens: Annotated[Path | None, typer.Option(help="Drivers hold these tokens, one per line.")] = None,
     list_behaviours: Annotated[bool, typer.Option("--list-behaviours", help="Say what --misbehave can do.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")] = False,
 ) -> None:
@@ -98,7 +99,7 @@ def simulate(  # noqa: PLR0913 - the options of contracts.md
         print_behaviours()
         return
     arguments = SimulateArguments(
-        url, stations, ocpp, seed, prefix, password_file, duration, misbehave, truth, city, registers
+        url, stations, ocpp, seed, prefix, password_file, duration, misbehave, truth, city, registers, tokens
     )
     raise typer.Exit(run_command(arguments, as_json=as_json))
 

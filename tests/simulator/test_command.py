@@ -90,6 +90,16 @@ def test_the_city_brings_its_own_stations() -> None:
     assert options.pace == "city"
 
 
+def test_tokens_come_from_the_file_where_there_is_one(tmp_path: Path) -> None:
+    """One token per line, blank lines do not count; a file without any is refused."""
+    file = tmp_path / "tokens"
+    file.write_text("A\n\n B \n")
+    assert options_of(SimulateArguments("ws://127.0.0.1:9/ocpp", city=True, tokens_file=file)).tokens == ("A", "B")
+    file.write_text("\n")
+    with pytest.raises(ValueError, match="holds no token"):
+        options_of(SimulateArguments("ws://127.0.0.1:9/ocpp", tokens_file=file))
+
+
 def test_stations_are_numbered_and_mixed() -> None:
     """Odd numbers speak 1.6, even ones 2.0.1; a version alone holds for all."""
     mixed = numbered_stations(4, "mixed", "SIM")

@@ -1,6 +1,8 @@
 """Whole runs over real sockets: stations connect, survive dropped connections, say goodbye; the summary adds up."""
 
 import asyncio
+import signal
+import sys
 from pathlib import Path
 
 import orjson
@@ -64,3 +66,23 @@ def test_a_mixed_password_file_is_refused(tmp_path: Path) -> None:
     file.write_text("A:one\njust-a-word\n")
     with pytest.raises(ValueError, match="one password, or lines"):
         read_passwords(file)
+
+
+async def test_sigint_ends_the_command_in_order(tmp_path: Path) -> None:
+    """`voltway simulate` without a duration runs until SIGINT, then stops its sessions and prints the summary."""
+    tokens, truth = tmp_path / "tokens", tmp_path / "truth.jsonl"
+    tokens.write_text("CARD-A\n\nCARD-B\n")
+    async with running_server() as csms:
+        command = [sys.executable, "-c", "from voltway.cli import main; main()", "simulate", "--url", csms.url]
+        command += ["--stations", "4", "--tokens", str(tokens), "--truth", str(truth), "--json"]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        while not any(action in {"StartTransaction", "TransactionEvent"} for _, action, _ in csms.calls):
+            await asyncio.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, _ = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 0
+    summary = orjson.loads(out)
+    lines = [orjson.loads(line) for line in truth.read_bytes().splitlines()]
+    assert summary["sessions"] == len(lines) >= 1
+    assert summary["unanswered"] == 0
+    assert {line["token"] for line in lines} <= {"CARD-A", "CARD-B"}

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from voltway.simulator.city import made_city
+from voltway.simulator.city import City, made_city
 from voltway.simulator.misbehave import BEHAVIOURS, parse_names
 from voltway.simulator.report import SimulationReport
 from voltway.simulator.run import SimulationOptions, read_passwords, run_simulation
@@ -31,6 +31,7 @@ class SimulateArguments:
     truth_file: Path | None = None
     city: bool = False
     registers_file: Path | None = None
+    tokens_file: Path | None = None
 
 
 def run_command(arguments: SimulateArguments, *, as_json: bool) -> int:
@@ -81,9 +82,19 @@ def options_of(arguments: SimulateArguments) -> SimulationOptions:
         truth_file=arguments.truth_file,
         pace="quick" if city is None else "city",
         specs=None if city is None else city.specs,
-        tokens=None if city is None else city.live_tokens,
+        tokens=tokens_of(arguments, city),
         registers_file=arguments.registers_file,
     )
+
+
+def tokens_of(arguments: SimulateArguments, city: City | None) -> tuple[str, ...] | None:
+    """Return the tokens that drivers hold: those of the file, else the city's, else None (the simulator's own)."""
+    if arguments.tokens_file is None:
+        return None if city is None else city.live_tokens
+    tokens = tuple(line.strip() for line in arguments.tokens_file.read_text(encoding="utf-8").splitlines())
+    if not any(tokens):
+        raise ValueError(f"{arguments.tokens_file.name} holds no token; write one per line")
+    return tuple(token for token in tokens if token)
 
 
 def told(report: SimulationReport) -> str:

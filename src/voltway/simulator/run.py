@@ -69,11 +69,11 @@ def run_simulation(options: SimulationOptions) -> SimulationReport:
 
 async def simulate(options: SimulationOptions, book: TruthBook, stop: asyncio.Event | None = None) -> SimulationReport:
     """Run in the caller's event loop; `stop` ends it as SIGINT does (without one, signals are taken)."""
+    fleet = Fleet(options, book)
     if stop is None:
         stop = asyncio.Event()
         for name in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    fleet = Fleet(options, book)
+            asyncio.get_running_loop().add_signal_handler(name, fleet.take_signal, stop)
     try:
         await fleet.run(stop)
     finally:
@@ -106,6 +106,7 @@ class Fleet:
         self._options, self._book = options, book
         self._dialler = Dialler(options.url)
         self._tally = Tally()
+        self._is_hurried = False
         plan = Plan(options.seed, PACES[options.pace], tokens)
         timeline = Timeline(now())
         self.world = World(timeline, plan, self._dialler, uuid4().hex[:8], self._tally, book, options.call_timeout_s)
@@ -122,6 +123,11 @@ class Fleet:
         if performer is not None:
             performer.know(station)
         return station
+
+    def take_signal(self, stop: asyncio.Event) -> None:
+        """End in order at the first signal, without waiting for last words at the second."""
+        self._is_hurried = stop.is_set()
+        stop.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Live until the duration is over or `stop` is set; then let cars leave and messages be answered."""
@@ -147,7 +153,11 @@ class Fleet:
 
     async def _hear_last_words(self, begin_s: float) -> None:
         deadline_s = monotonic_s() + LAST_WORDS_S
-        while monotonic_s() < deadline_s and not all(station.is_done for station in self.stations):
+        while (
+            monotonic_s() < deadline_s
+            and not self._is_hurried
+            and not all(station.is_done for station in self.stations)
+        ):
             await asyncio.sleep(TICK_S)
             self._drive(begin_s)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import count
 
-Action = Callable[[], None]
+Action = Callable[[], object]
 
 
 class Timer:
