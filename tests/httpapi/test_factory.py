@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from tests.httpapi.client import ADMIN_TOKEN, Api, running_api
 
 from voltway.httpapi import imports, sse
+from voltway.httpapi.health import engine_checks
 from voltway.httpapi.sse import Hubs
 from voltway.imports import make_importers
 from voltway.infra.bus import BusAway
@@ -183,6 +184,29 @@ async def test_readiness_names_what_is_wrong(database_url: str) -> None:
     assert alive.status_code == 200
 
 
+async def test_the_engines_are_asked_by_readiness(database_url: str, empty_database_url: str) -> None:
+    """A database that answers but is not at our schema is not ready; nor is one without its broker."""
+    database = Database(database_url, pool_size=1)
+    for url, connected, status in (
+        (database_url, True, 200),
+        (database_url, False, 503),
+        (empty_database_url, True, 503),
+    ):
+        checks = engine_checks(database, url, lambda connected=connected: connected)  # type: ignore[misc]
+        async with running_api(database_url, checks=checks) as api:
+            answer = await api.anonymous.get("/readyz")
+        assert answer.status_code == status, answer.text
+    await database.close()
+
+
+async def test_without_a_database_nothing_is_ready() -> None:
+    nowhere = "postgresql://nobody@127.0.0.1:1/none"
+    checks = engine_checks(Database(nowhere, pool_size=1), nowhere, lambda: True)
+    for name in ("database", "migrations"):
+        with pytest.raises(NotReady):
+            await checks[name]()
+
+
 async def test_a_check_that_hangs_is_a_check_that_fails(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voltway.httpapi.health.CHECK_TIMEOUT_S", 0.01)
 
@@ -236,6 +260,8 @@ async def test_the_description_is_openapi_3_1_with_stable_ids(database_url: str)
     assert len(ids) == len(set(ids))
     assert all(operation["tags"] and operation["summary"] for _, _, operation in operations)
     assert all("default" in operation["responses"] for _, _, operation in operations)
+    problem = operations[0][2]["responses"]["default"]["content"]["application/problem+json"]["schema"]["$ref"]
+    assert document["components"]["schemas"][problem.rpartition("/")[2]]["title"] == "Problem"
     assert {"list_stations", "send_command", "put_tariff", "stream_live", "import_table"} <= set(ids)
 
 

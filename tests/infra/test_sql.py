@@ -25,11 +25,15 @@ async def test_rows_go_in_and_come_out_as_they_were(database_url: str) -> None:
 
 async def test_a_broken_key_is_a_conflict_and_nothing_is_kept(database_url: str) -> None:
     database = Database(database_url, pool_size=1)
-    with pytest.raises(Conflict, match="it is there"):
+
+    async def enter_twice() -> None:
         async with database.transaction(OperatorId(1)) as tx:
             await insert(tx, "id_token", TOKEN)
             with conflict_if_refused("it is there"):
                 await insert(tx, "id_token", TOKEN)
+
+    with pytest.raises(Conflict, match="it is there"):
+        await enter_twice()
     async with database.transaction(OperatorId(1)) as tx:
         assert await fetch_all(tx, "SELECT 1 FROM id_token") == []
     await database.close()

@@ -5,9 +5,12 @@ envelope (request id, headers, log, last resort) → idempotency → FastAPI (wh
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
+from pydantic.json_schema import models_json_schema
 
 from voltway import __version__
 from voltway.httpapi import health, metrics, pages, problems
@@ -15,9 +18,17 @@ from voltway.httpapi.caller import Gate
 from voltway.httpapi.envelope import Envelope
 from voltway.httpapi.health import Check
 from voltway.httpapi.idempotency import MAX_BODY_BYTES, Idempotency
-from voltway.httpapi.problems import Problem
+from voltway.httpapi.problems import CONTENT_TYPE, Problem
 from voltway.infra.db import Database
 
+_SCHEMAS = "#/components/schemas/"
+# Named by hand, since FastAPI would file a model under application/json.
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "An RFC 9457 problem",
+        "content": {CONTENT_TYPE: {"schema": {"$ref": _SCHEMAS + "Problem"}}},
+    }
+}
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _TAGS = [
     {"name": "identity", "description": "Signing in, API keys, idTokens, the operator and the audit"},
@@ -64,10 +75,11 @@ def create_app(
         redoc_url=None,
         openapi_tags=_TAGS,
         generate_unique_id_function=_operation_id,
-        responses={"default": {"model": Problem, "description": "An RFC 9457 problem"}},
+        responses=_PROBLEMS,
         max_body_size=MAX_BODY_BYTES,
     )
     app.state.gate = gate
+    app.openapi = partial(_description, app, app.openapi)  # type: ignore[method-assign]
     problems.install(app)
     for router in (health.router(checks or {}), metrics.router(), *routers, pages.router()):
         app.include_router(router)
@@ -75,6 +87,16 @@ def create_app(
     app.add_middleware(Idempotency, database=database)
     app.add_middleware(Envelope)
     return app
+
+
+def _description(app: FastAPI, describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return the description of the API, made once, with the schema that every problem has."""
+    if app.openapi_schema is None:
+        _, problems_schema = models_json_schema([(Problem, "serialization")], ref_template=_SCHEMAS + "{model}")
+        document = describe()
+        document.setdefault("components", {}).setdefault("schemas", {}).update(problems_schema["$defs"])
+    assert app.openapi_schema is not None, "FastAPI keeps what it has described"
+    return app.openapi_schema
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from voltway.kernel.errors import VoltwayError
+from voltway.infra.db import Database
+from voltway.infra.migrate import is_current
+from voltway.kernel.errors import NotReady, VoltwayError
 
 Check = Callable[[], Awaitable[None]]
 """Returns where all is well; raises VoltwayError with the sentence to show."""
@@ -42,6 +44,29 @@ def router(checks: Mapping[str, Check]) -> APIRouter:
         return Readiness(status="ready" if is_ready else "not ready", checks=dict(zip(checks, results, strict=True)))
 
     return routes
+
+
+def engine_checks(database: Database, database_url: str, is_bus_connected: Callable[[], bool]) -> Mapping[str, Check]:
+    """Return the checks of what every api process needs: the database, its schema and the bus.
+
+    Args:
+        database_url: of the owner, who may read which migration was the last.
+        is_bus_connected: says whether the broker answers right now.
+    """
+
+    async def check_database() -> None:
+        async with database.transaction(None):
+            pass
+
+    async def check_migrations() -> None:
+        if not await asyncio.to_thread(is_current, database_url):
+            raise NotReady("the database is not at this program's schema; `voltway up` migrates it")
+
+    async def check_bus() -> None:
+        if not is_bus_connected():
+            raise NotReady("the message broker is away")
+
+    return {"database": check_database, "migrations": check_migrations, "bus": check_bus}
 
 
 async def _result(check: Check) -> str:

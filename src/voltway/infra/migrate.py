@@ -7,8 +7,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from voltway.infra.db import sqlalchemy_url
+from voltway.kernel.errors import NotReady
 
 _LOCK_KEY = 0x766F6C74
 """Two starts at once migrate one after the other."""
@@ -43,3 +45,16 @@ def is_newer(database_url: str) -> bool:
     engine.dispose()
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     return current is not None and current not in known
+
+
+def is_current(database_url: str) -> bool:
+    """Say whether the database is at the newest schema that this program knows; raise NotReady where it is away."""
+    engine = create_engine(sqlalchemy_url(database_url))
+    try:
+        with engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+    except OperationalError as error:
+        raise NotReady("the database does not answer") from error
+    finally:
+        engine.dispose()
+    return current == ScriptDirectory.from_config(_config()).get_current_head()
