@@ -53,6 +53,12 @@ class Socket(WSListener):
         self._transport = None
         self._listener.on_closed(self)
 
+    def pause_writing(self) -> None:
+        """Go on: a station's frames are few, and a server that reads slowly gets them later."""
+
+    def resume_writing(self) -> None:
+        """Nothing was paused."""
+
     def send(self, data: bytes, *, binary: bool = False) -> None:
         """Send one frame."""
         if self._transport is not None:
