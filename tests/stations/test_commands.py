@@ -85,7 +85,7 @@ async def test_any_action_goes_to_the_stations_own_subject(api: Api, gateway: Fa
             {"token": "AA", "token_type": "ISO14443", "evse_id": 1},
         ),
         ("POST", "stop", {"transaction_id": "42"}, "stop", {"transaction_id": "42"}),
-        ("POST", "reset", {}, "reset", {"kind": "on_idle"}),
+        ("POST", "reset", {}, "reset", {"kind": "soft"}),
         ("POST", "unlock", {"evse_id": 2}, "unlock", {"evse_id": 2, "connector_id": 1}),
         ("POST", "availability", {"operative": False}, "availability", {"operative": False}),
         ("POST", "trigger", {"message": "Heartbeat"}, "trigger", {"message": "Heartbeat"}),
@@ -118,7 +118,7 @@ async def test_the_caller_always_gets_one_outcome(
 ) -> None:
     """Nobody listening is asked twice, since a gateway may just be taking the station over."""
     gateway.answers = answers
-    answer = await api.client.post("/api/v1/stations/CP%2F1/reset", json={"kind": "immediate"})
+    answer = await api.client.post("/api/v1/stations/CP%2F1/reset", json={"kind": "hard"})
     assert (answer.status_code, answer.json()["outcome"]) == (200, outcome)
     assert (answer.json()["error"] is None) == (outcome == "answered")
     assert len(gateway.heard) == asked
@@ -138,7 +138,7 @@ async def test_an_unknown_station_or_a_malformed_verb_is_never_sent(api: Api, ga
     for path, body in (
         ("start", {}),
         ("stop", {"transaction_id": ""}),
-        ("reset", {"kind": "hard"}),
+        ("reset", {"kind": "gently"}),
         ("unlock", {}),
         ("trigger", {"message": "a b"}),
         ("commands/Re-set", {}),

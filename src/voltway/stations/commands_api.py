@@ -29,6 +29,9 @@ class StartBody(_Body):
     token_type: str = Field(default="ISO14443", max_length=20)
     evse_id: int | None = Field(default=None, ge=1, le=1000)
     connector_id: int | None = Field(default=None, ge=1, le=1000)
+    profile: dict[str, Any] | None = Field(
+        default=None, description="A charging profile in the words of the station's OCPP version."
+    )
 
 
 class StopBody(_Body):
@@ -38,9 +41,9 @@ class StopBody(_Body):
 
 
 class ResetBody(_Body):
-    """Restart the station (or one EVSE): at once (1.6: hard), or when it is idle (1.6: soft)."""
+    """Restart the station (or, from 2.0.1 on, one EVSE): hard is at once, soft waits for its sessions to end."""
 
-    kind: Literal["immediate", "on_idle"] = "on_idle"
+    kind: Literal["soft", "hard"] = "soft"
     evse_id: int | None = Field(default=None, ge=1, le=1000)
 
 
