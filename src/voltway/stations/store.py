@@ -4,6 +4,7 @@ What stations report is written by the ingest (`stations.facts`), in groups.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from voltway.httpapi.paging import PageRequest
@@ -401,4 +402,56 @@ async def _put(tx: Transaction, table: str, key: Mapping[str, Any], values: Mapp
             ON CONFLICT ({", ".join(key)}) {action}""",  # noqa: S608 - our own names
         **key,
         **values,
+    )
+
+
+# ---- the gateways' register
+
+_REGISTERED = """
+    SELECT station_id, operator_id, identity, approval, auth, password_salt, password_hash, fallback_version,
+           booted_at IS NOT NULL AS has_booted, updated_at
+      FROM station"""
+
+
+async def list_registered(tx: Transaction, since: datetime | None) -> Sequence[Row]:
+    """Return what a gateway must know of stations: all, or those changed since an instant."""
+    return await fetch_all(
+        tx, f"{_REGISTERED} WHERE CAST(:since AS timestamptz) IS NULL OR updated_at >= :since", since=since
+    )
+
+
+async def list_station_ids(tx: Transaction) -> set[int]:
+    """Return the keys of all stations."""
+    return {row["station_id"] for row in await fetch_all(tx, "SELECT station_id FROM station")}
+
+
+async def count_stations(tx: Transaction) -> int:
+    """Return how many stations there are."""
+    row = await fetch_one(tx, "SELECT count(*) AS stations FROM station")
+    return int(row["stations"]) if row else 0
+
+
+async def register_unknown(
+    tx: Transaction, operator_id: OperatorId, identities: Sequence[str], approval: str
+) -> Sequence[Row]:
+    """Enter stations that connected unknown, without a password; return the rows of all named, new or not."""
+    await run(
+        tx,
+        """INSERT INTO station (operator_id, identity, approval, auth)
+           SELECT :operator_id, identity, :approval, 'none' FROM unnest(CAST(:identities AS text[])) AS identity
+           ON CONFLICT (identity) DO NOTHING""",
+        operator_id=operator_id,
+        approval=approval,
+        identities=list(identities),
+    )
+    return await fetch_all(tx, f"{_REGISTERED} WHERE identity = ANY(:identities)", identities=list(identities))
+
+
+async def end_links_of(tx: Transaction, gateway: str) -> int:
+    """Mark what a gateway that died still called connected as gone; return how many."""
+    return await run(
+        tx,
+        """UPDATE station_link SET connected = false, disconnected_at = last_seen_at
+            WHERE gateway = :gateway AND connected""",
+        gateway=gateway,
     )
