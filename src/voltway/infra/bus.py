@@ -55,7 +55,7 @@ class Bus:
         await self._client.connect(
             self._url,
             max_reconnect_attempts=-1,
-            reconnect_time_wait=0.2,
+            reconnect_time_wait=0.2,  # type: ignore[arg-type]  # a float works
             connect_timeout=2,
             ping_interval=5,
             error_cb=_log_error,
@@ -109,7 +109,7 @@ class Bus:
             answer = await handler(message.data)
             if answer is not None and message.reply:
                 await message.respond(answer)
-        except Exception:  # a subscription's supervisor: one bad message must not end it
+        except Exception:
             log.exception("bus_handler_failed", subject=message.subject)
 
     async def close(self) -> None:

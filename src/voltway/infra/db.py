@@ -1,7 +1,7 @@
 """The database as slices see it: a pool per role, and a transaction that belongs to one operator.
 
-Row-level policies show a transaction only the rows of the operator it names. One URL (of the owner role) is configured; a
-process takes on `voltway_app` or `voltway_ingest` as it connects.
+Row-level policies show a transaction only the rows of the operator it names. One URL (of the owner role) is configured;
+a process takes on `voltway_app` or `voltway_ingest` as it connects.
 """
 
 from collections.abc import AsyncIterator

@@ -1,7 +1,8 @@
 """PostgreSQL's binary array format, packed from Python columns for `unnest` in prepared statements.
 
-A column of NaN (floats) or `NULL_INT` (integers) stands for SQL NULL where the statement says `nullif`: fixed-width packing
-without a null bitmap is three times as fast. Source: PostgreSQL's array_recv (src/backend/utils/adt/arrayfuncs.c).
+A column of NaN (floats) or `NULL_INT` (integers) stands for SQL NULL where the statement says `nullif`: fixed-width
+packing without a null bitmap is three times as fast. Source: PostgreSQL's array_recv
+(src/backend/utils/adt/arrayfuncs.c).
 """
 
 from collections.abc import Callable, Sequence

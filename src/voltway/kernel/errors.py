@@ -1,13 +1,13 @@
 """The one tree of expected failures; edges map it once to HTTP, CALLERROR or an exit code.
 
-    VoltwayError
-    ├── InvalidInput       what came in is malformed         HTTP 422, exit 2
-    │   └── InvalidFile    with a place: file and pointer
-    ├── NotFound           no such thing (or not yours)      HTTP 404
-    ├── Conflict           it contradicts what is stored     HTTP 409
-    ├── NotAllowed         you may not                       HTTP 403
-    ├── NotAuthenticated   we do not know who you are        HTTP 401
-    └── NotReady           an engine is away, try again      HTTP 503, exit 3
+VoltwayError
+├── InvalidInput       what came in is malformed         HTTP 422, exit 2
+│   └── InvalidFile    with a place: file and pointer
+├── NotFound           no such thing (or not yours)      HTTP 404
+├── Conflict           it contradicts what is stored     HTTP 409
+├── NotAllowed         you may not                       HTTP 403
+├── NotAuthenticated   we do not know who you are        HTTP 401
+└── NotReady           an engine is away, try again      HTTP 503, exit 3
 """
 
 from collections.abc import Sequence

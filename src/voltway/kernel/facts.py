@@ -1,11 +1,11 @@
 """The version-neutral facts that stand between the OCPP versions and everything else.
 
-A fact is what a station told us, past tense, already parsed: the `ocpp` slice makes them, `gateway.ingest` hands them to the
-rules of `stations`, `identity` and `sessions`, which answer with a reply of this module; `ocpp` writes the reply in the
-station's version. Telemetry is float; registers are integer milliwatt-hours.
+A fact is what a station told us, past tense, already parsed: the `ocpp` slice makes them, `gateway.ingest` hands them
+to the rules of `stations`, `identity` and `sessions`, which answer with a reply of this module; `ocpp` writes the
+reply in the station's version. Telemetry is float; registers are integer milliwatt-hours.
 
-`Reading`, `EnergyMetered` and `SessionUpdated` are named tuples: they are made for every meter message of the network, and
-a frozen dataclass costs three times as much to make.
+`Reading`, `EnergyMetered` and `SessionUpdated` are named tuples: they are made for every meter message of the network,
+and a frozen dataclass costs three times as much to make.
 """
 
 from collections.abc import Mapping
@@ -32,9 +32,9 @@ class ReadingContext(IntEnum):
 class Reading(NamedTuple):
     """One instant of a meter. None means "not reported", never zero.
 
-    `at` is the station's clock. `register_milliwh` is Energy.Active.Import.Register as the station sent it, converted to
-    milliwatt-hours (unphased if present, else the sum of distinct phases). `extra` keeps all that has no column of its own
-    (phases, signed values, temperature, interval energy, odd units) as JSON bytes, raw strings included.
+    `at` is the station's clock. `register_milliwh` is Energy.Active.Import.Register as the station sent it, converted
+    to milliwatt-hours (unphased if present, else the sum of distinct phases). `extra` keeps all that has no column of
+    its own (phases, signed values, temperature, interval energy, odd units) as JSON bytes, raw strings included.
     """
 
     at: datetime
@@ -65,7 +65,7 @@ class ConnectorStatus(StrEnum):
 
 
 class ChargingState(StrEnum):
-    """What the car and the station are doing within a session (2.x chargingState; 1.6 derives it from the connector)."""
+    """What car and station are doing within a session (2.x chargingState; 1.6 derives it from the connector)."""
 
     EV_CONNECTED = "ev_connected"
     CHARGING = "charging"
@@ -128,8 +128,8 @@ class TokenPresented:
 class SessionStarted:
     """StartTransaction, or TransactionEvent Started.
 
-    `transaction_id` is None for 1.6: we allocate it. `register_begin_milliwh` is meterStart, or the Transaction.Begin reading
-    of 2.x where there is one.
+    `transaction_id` is None for 1.6: we allocate it. `register_begin_milliwh` is meterStart, or the Transaction.Begin
+    reading of 2.x where there is one.
     """
 
     evse_id: EvseId
@@ -148,7 +148,7 @@ class SessionStarted:
 
 
 class EnergyMetered(NamedTuple):
-    """MeterValues of 1.6 or 2.x. `transaction_id` None: link by EVSE and time. `digest` makes a resend change nothing."""
+    """MeterValues. `transaction_id` None: link by EVSE and time. `digest` makes a resend change nothing."""
 
     evse_id: EvseId
     transaction_id: TransactionId | None
@@ -173,7 +173,7 @@ class SessionUpdated(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SessionEnded:
-    """StopTransaction, or TransactionEvent Ended. `transaction_id` None: the station sent 0, a negative or an absurd id."""
+    """StopTransaction, or TransactionEvent Ended. `transaction_id` None: it was 0, negative or absurd."""
 
     transaction_id: TransactionId | None
     reported_at: datetime
@@ -245,7 +245,8 @@ TRANSACTION_FACTS = (SessionStarted, SessionUpdated, SessionEnded, EnergyMetered
 class Finding:
     """A tolerance that a station needed: named and counted, so that an operator can read it.
 
-    `code` is snake_case and stable, e.g. `timestamp_without_zone`; `example` quotes what was sent (at most 200 characters).
+    `code` is snake_case and stable, e.g. `timestamp_without_zone`; `example` quotes what was sent (at most 200
+    characters).
     """
 
     code: str
@@ -275,11 +276,12 @@ class TokenStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TokenInfo:
-    """May this token charge, until when, and with which group."""
+    """May this token charge, until when, and with which group. Not billable: let in by policy without being known."""
 
     status: TokenStatus
     expires_at: datetime | None = None
     group: str | None = None
+    is_billable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +325,7 @@ class SessionReply:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """Answer where the protocol has nothing to say, or only one honest answer; `fields` overrides the version's default."""
+    """Answer where the protocol has nothing to say, or one honest answer; `fields` overrides the default."""
 
     fields: Mapping[str, Any] = field(default_factory=dict)
 

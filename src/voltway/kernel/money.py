@@ -1,6 +1,7 @@
 """Money: currencies with their exponents, amounts that are owed in integer minor units, and the named rounding rules.
 
-Inside the price engine amounts are `Fraction`, between engine and invoice `Decimal`; only `round_to_minor` makes owed money.
+Inside the price engine amounts are `Fraction`, between engine and invoice `Decimal`; only `round_to_minor` makes owed
+money.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What can be odd about a session: a closed list of named anomalies, each with a sentence and whether it touches money."""
+"""What can be odd about a session: a closed list of anomalies, each with a sentence and whether it touches money."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,15 +18,17 @@ class AnomalyCode(StrEnum):
     REGISTER_JUMPED = "register_jumped"
     BEGIN_IMPLAUSIBLE = "begin_implausible"
     NO_REGISTER = "no_register"
-    TOKEN_NOT_ACCEPTED = "token_not_accepted"
-    TOKEN_OFFLINE_NOT_ACCEPTED = "token_offline_not_accepted"
-    TOKEN_MISSING = "token_missing"
+    TOKEN_NOT_ACCEPTED = "token_not_accepted"  # noqa: S105 - a name, not a secret
+    TOKEN_OFFLINE_NOT_ACCEPTED = "token_offline_not_accepted"  # noqa: S105 - a name, not a secret
+    TOKEN_UNBILLED = "token_unbilled"  # noqa: S105 - a name, not a secret
+    TOKEN_MISSING = "token_missing"  # noqa: S105 - a name, not a secret
     CLOCK_IMPLAUSIBLE = "clock_implausible"
     CLOCK_OFF = "clock_off"
     EVENTS_MISSING = "events_missing"
     SUPERSEDED = "superseded"
     MATCHED_BY_EVSE = "matched_by_evse"
     NO_TARIFF = "no_tariff"
+    WAIVED = "waived"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ _MEANING: dict[AnomalyCode, tuple[str, bool]] = {
     AnomalyCode.NO_REGISTER: ("no meter value of energy came with the session", True),
     AnomalyCode.TOKEN_NOT_ACCEPTED: ("the token may not charge here", True),
     AnomalyCode.TOKEN_OFFLINE_NOT_ACCEPTED: ("started while offline by a token that may not charge", True),
+    AnomalyCode.TOKEN_UNBILLED: ("let in by policy without a known token: not billed", False),
     AnomalyCode.TOKEN_MISSING: ("nobody authorised the session", True),
     AnomalyCode.CLOCK_IMPLAUSIBLE: ("the station's clock was absurd; our time is used", True),
     AnomalyCode.CLOCK_OFF: ("the station's clock is off; times are corrected by the known offset", False),
@@ -59,6 +62,7 @@ _MEANING: dict[AnomalyCode, tuple[str, bool]] = {
     AnomalyCode.SUPERSEDED: ("another session started on the same EVSE before this one ended", True),
     AnomalyCode.MATCHED_BY_EVSE: ("the station sent no usable transaction id; matched by EVSE and time", False),
     AnomalyCode.NO_TARIFF: ("no tariff is assigned: not billable", False),
+    AnomalyCode.WAIVED: ("an operator waived the bill", False),
 }
 
 

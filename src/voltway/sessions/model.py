@@ -1,8 +1,9 @@
 """The charging session: what it is, and the pure rules that fold a station's facts into it.
 
-`gateway.ingest` loads a `State`, calls one rule per fact and stores what came out. The rules never refuse: a transaction
-message is always kept, and what is odd about it becomes a named `Anomaly`. Facts may come late, twice or in any order; what
-is billed is worked out again from all readings in time order when the session ends (`sessions.registers`).
+`gateway.ingest` loads a `State`, calls one rule per fact and stores what came out. The rules never refuse: a
+transaction message is always kept, and what is odd about it becomes a named `Anomaly`. Facts may come late, twice or in
+any order; what is billed is worked out again from all readings in time order when the session ends
+(`sessions.registers`).
 """
 
 from bisect import insort
@@ -141,7 +142,9 @@ def started(known: State | None, fact: SessionStarted, start: Start) -> State:
     session = with_token(session, fact.token, start.token, at, offline=fact.offline)
     session = _with_sequence(_with_state(session, fact.charging_state, at), fact.seq_no)
     progress = known.progress if known is not None else Progress()
-    return _fold_all(State(session, progress), fact.readings)
+    state = metered(State(session, progress), fact.readings)
+    # The end came first: with the start known, it is judged again.
+    return state if session.ended_at is None else _close(state, session.ended_at)
 
 
 def adopted(fact: SessionUpdated | SessionEnded, start: Start) -> State:
@@ -176,6 +179,10 @@ def updated(state: State, fact: SessionUpdated, token: TokenInfo | None, receive
 def ended(state: State, fact: SessionEnded, received_at: datetime) -> State:
     """End the session. The first end stands; a second one that says otherwise is an anomaly, never an overwrite."""
     session = state.session
+    if is_end_assumed(session):
+        # The station came back and says how it really ended: what we assumed in its silence no longer stands.
+        known = _without(_without(session.anomalies, AnomalyCode.END_MISSING), AnomalyCode.SUPERSEDED)
+        session = replace(session, state=SessionState.ACTIVE, anomalies=known)
     if not session.is_open:
         return State(_with_sequence(_second_end(session, fact), fact.seq_no), state.progress)
     at, found = plausible_time(fact.reported_at, received_at, session.clock_offset_ms)
@@ -197,6 +204,22 @@ def ended(state: State, fact: SessionEnded, received_at: datetime) -> State:
     return _close(folded, at)
 
 
+def is_end_assumed(session: Session) -> bool:
+    """Whether the session was ended by us, not by its station."""
+    assumed = {AnomalyCode.END_MISSING, AnomalyCode.SUPERSEDED}
+    return not session.is_open and any(item.code in assumed for item in session.anomalies)
+
+
+def superseded(state: State, at: datetime) -> State:
+    """End a session because another started on its EVSE: the last reading stands, an operator decides."""
+    session, progress = state
+    found = (anomaly(AnomalyCode.SUPERSEDED, at),)
+    ended_at = max(session.started_at, min(progress.last_at or at, at))
+    anomalies = merged(session.anomalies, found)
+    session = replace(session, state=SessionState.HELD, ended_at=ended_at, anomalies=anomalies)
+    return State(session, progress._replace(power_w=0.0))
+
+
 def status_changed(state: State, status: ConnectorStatus, at: datetime) -> State:
     """Note what a 1.6 connector says of the car while its session runs."""
     charging_state = _STATE_OF_STATUS.get(status)
@@ -213,7 +236,9 @@ def with_token(
         return session
     status = info.status if info is not None else TokenStatus.UNKNOWN
     found: tuple[Anomaly, ...] = ()
-    if status is not TokenStatus.ACCEPTED:
+    if info is not None and not info.is_billable:
+        status, found = TokenStatus.UNKNOWN, (anomaly(AnomalyCode.TOKEN_UNBILLED, at),)
+    elif status is not TokenStatus.ACCEPTED:
         code = AnomalyCode.TOKEN_OFFLINE_NOT_ACCEPTED if offline else AnomalyCode.TOKEN_NOT_ACCEPTED
         found = (anomaly(code, at, detail=status.value),)
     return replace(
@@ -270,10 +295,6 @@ def _new_session(evse_id: EvseId, connector_id: ConnectorId, at: datetime, start
         synthetic=start.synthetic,
         clock_offset_ms=start.clock_offset_ms,
     )
-
-
-def _fold_all(state: State, readings: tuple[Reading, ...]) -> State:
-    return metered(state, readings) if readings else state
 
 
 def _fold(state: State, reading: Reading, max_power_w: float) -> State:

@@ -1,13 +1,14 @@
 """From registers to energy: what a session's meter readings add up to, and where they contradict themselves. Pure.
 
-Rule: energy = register at the end − register at the begin, never a sum of samples. The begin is what the start message said,
-else the earliest reading; the end is what the stop message said, else the latest reading. A step between two readings is
-odd if it falls, or if it rises faster than the EVSE's power (with a margin) could in the time between.
+Rule: energy = register at the end − register at the begin, never a sum of samples. The begin is what the start message
+said, else the earliest reading; the end is what the stop message said, else the latest reading. A step between two
+readings is odd if it falls, or if it rises faster than the EVSE's power (with a margin) could in the time between.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from voltway.kernel.energy import Energy, Register
 from voltway.sessions.anomalies import Anomaly, AnomalyCode, anomaly
@@ -86,7 +87,7 @@ def judge(
 
 def _chain_anomalies(chain: Sequence[RegisterPoint], *, has_begin: bool, max_power_w: float) -> list[Anomaly]:
     found = []
-    for index, (before, after) in enumerate(zip(chain, chain[1:], strict=False)):
+    for index, (before, after) in enumerate(pairwise(chain)):
         odd = step_anomaly(
             before.register.milliwh, before.at, after.register.milliwh, after.at, max_power_w=max_power_w
         )

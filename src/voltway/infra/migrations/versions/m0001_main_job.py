@@ -1,4 +1,4 @@
-"""The main job: operators, stations, tokens, tariffs, sessions, meter values, CDRs, outbox; every table under a row policy."""
+"""The main job: operators, stations, tokens, tariffs, sessions, CDRs, outbox; every table under a row policy."""
 
 from pathlib import Path
 

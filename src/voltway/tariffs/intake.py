@@ -1,0 +1,76 @@
+"""What the ingest asks of tariffs: which version applies where a session starts, to be sealed into it."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from voltway.infra.pgarrays import INT4, INT8
+from voltway.infra.pipeline import Row, Statement
+from voltway.kernel.ids import OperatorId, StationId, TariffId
+from voltway.tariffs.assignments import Assignment, Place, TargetKind, choose
+
+LOAD_ASSIGNMENTS = Statement(
+    "tariff_assignment_load",
+    """SELECT json_build_object('a', row_to_json(a), 'versions', (
+         SELECT json_agg(json_build_array(t.version, t.created_at) ORDER BY t.version) FROM tariff t
+         WHERE t.operator_id = a.operator_id AND t.tariff_id = a.tariff_id))
+       FROM tariff_assignment a WHERE a.operator_id = ANY($1::int[])""",
+    (INT4,),
+)
+LOAD_PLACES = Statement(
+    "tariff_place_load",
+    """SELECT json_build_array(s.station_id, s.identity, s.groups, l.code)
+       FROM station s LEFT JOIN location l USING (location_id) WHERE s.station_id = ANY($1::bigint[])""",
+    (INT8,),
+)
+Version = tuple[int, datetime]
+
+
+class TariffBook:
+    """The assignments and places of one group's starts."""
+
+    def __init__(self, assignments: Iterable[Row] = (), places: Iterable[Row] = ()) -> None:
+        self._assignments: dict[OperatorId, list[Assignment]] = {}
+        self._versions: dict[tuple[OperatorId, str], list[Version]] = {}
+        self._places: dict[StationId, tuple[str, tuple[str, ...], str | None]] = {}
+        for row in assignments:
+            self._add_assignment(orjson.loads(row[0] or b"{}"))
+        for row in places:
+            station_id, identity, groups, code = orjson.loads(row[0] or b"[]")
+            self._places[StationId(station_id)] = (identity, tuple(groups), code)
+
+    def find(
+        self, operator_id: OperatorId, station_id: StationId, evse_id: int, *, token_group: str | None, at: datetime
+    ) -> tuple[str, int] | None:
+        """Return the tariff version that applies, None where no tariff does (not billable, never free)."""
+        identity, groups, code = self._places.get(station_id, ("", (), None))
+        place = Place(identity, evse_id, groups, code)
+        chosen = choose(self._assignments.get(operator_id, ()), place, token_group=token_group, at=at)
+        versions = self._versions.get((operator_id, chosen.tariff_id)) if chosen is not None else None
+        if chosen is None or not versions:
+            return None
+        existing = [version for version, created_at in versions if created_at <= at]
+        return str(chosen.tariff_id), existing[-1] if existing else versions[0][0]
+
+    def _add_assignment(self, row: dict[str, Any]) -> None:
+        a, operator_id = row["a"], OperatorId(row["a"]["operator_id"])
+        assignment = Assignment(
+            id=a["assignment_id"],
+            tariff_id=TariffId(a["tariff_id"]),
+            target_kind=TargetKind(a["target_kind"]),
+            target=a["target"],
+            token_group=a["token_group"],
+            priority=a["priority"],
+            valid_from=_instant(a["valid_from"]),
+            valid_to=_instant(a["valid_to"]),
+            created_at=datetime.fromisoformat(a["created_at"]),
+        )
+        self._assignments.setdefault(operator_id, []).append(assignment)
+        versions = [(version, datetime.fromisoformat(created_at)) for version, created_at in row["versions"] or ()]
+        self._versions[operator_id, a["tariff_id"]] = versions
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
