@@ -203,11 +203,12 @@ async def test_the_network_now(seeded_url: str) -> None:
     billed = add_session(seeded_url, Seed(transaction="2"))
     async with running_api(seeded_url, _routes) as api:
         await _finalise(api, billed)
-        sessions = Sessions(api.database, clock=lambda: minute(90))
+        sessions = Sessions(api.database, clock=lambda: minute(45))
         now = await sessions.network_now(FIRST, "Europe/Berlin")
         tomorrow = Sessions(api.database, clock=lambda: minute(60 * 24))
         later = await tomorrow.network_now(FIRST, "Europe/Berlin")
-        assert await sessions.power_w(FIRST) == 11_000
+        assert await sessions.powers_w(FIRST) == {"CP-1": 11_000}
+        assert await tomorrow.powers_w(FIRST) == {}
         powers = await sessions.recent_powers(FIRST, START)
     assert (now.sessions, now.power_w, now.tariff_id) == (1, 11_000.0, "DAY")
     assert (now.energy_today_milliwh, now.currency, Decimal(now.revenue_incl_vat)) == (

@@ -31,11 +31,12 @@ log = structlog.get_logger()
 class Jobs:
     """The queue: register tasks first, then open, then run."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, *, open_timeout_s: float = 10.0) -> None:
         joiner = "&" if "?" in database_url else "?"
         options = quote(f"-c role={Role.APP.value} -c timezone=UTC -c search_path=jobs,public")
         connector = PsycopgConnector(conninfo=f"{database_url}{joiner}options={options}", min_size=1, max_size=4)
         self._app = App(connector=connector)
+        self._open_timeout_s = open_timeout_s
 
     def add_task(self, name: str, task: Task) -> None:
         """Register what a job of that name does; a failure is tried again with growing waits, up to 12 times."""
@@ -54,15 +55,15 @@ class Jobs:
     async def open(self) -> None:
         """Connect to the queue; raise NotReady where the database is away."""
         try:
-            await self._app.open_async()
-        except ConnectorException as error:
+            await asyncio.wait_for(self._app.open_async(), self._open_timeout_s)
+        except (ConnectorException, TimeoutError) as error:
             raise NotReady("the job queue does not answer") from error
 
     async def close(self) -> None:
         """Disconnect."""
         await self._app.close_async()
 
-    async def defer(self, name: str, *, at: datetime | None = None, lock: str | None = None, **values: Any) -> None:
+    async def defer(self, name: str, /, *, at: datetime | None = None, lock: str | None = None, **values: Any) -> None:
         """Enqueue a job; with a `lock` that a waiting job holds already, nothing is added."""
         job = self._app.configure_task(name, schedule_at=at, queueing_lock=lock)
         with suppress(AlreadyEnqueued):

@@ -17,11 +17,10 @@ import structlog
 
 from voltway.infra.bus import Bus
 from voltway.infra.db import Database, Transaction
+from voltway.infra.outbox_rows import SUBJECT
 from voltway.infra.sql import Row, fetch_all, fetch_one, run
 from voltway.kernel.ids import OperatorId, StationId
 
-SUBJECT = "outbox"
-"""The bus subject that every writer of the outbox publishes to after its commit."""
 POLL_S = 1.0
 BATCH = 500
 _BACK_OFF_S = (0.2, 1.0, 5.0)
@@ -104,6 +103,20 @@ class Outbox:
                 tx, "SELECT CAST(xid AS text) AS xid, outbox_id FROM consumer_cursor WHERE name = :name", name=name
             )
         return BEGINNING if row is None else Cursor(int(row["xid"]), row["outbox_id"])
+
+    async def backlog(self, name: str) -> int:
+        """Return how many changes a consumer has not handled yet."""
+        cursor = await self.load_cursor(name)
+        async with self._database.transaction(None) as tx:
+            row = await fetch_one(
+                tx,
+                """SELECT count(*) AS rows FROM outbox
+                   WHERE (xid, outbox_id) > (CAST(:xid AS xid8), CAST(:outbox_id AS bigint))""",
+                xid=str(cursor.xid),
+                outbox_id=cursor.outbox_id,
+            )
+        assert row is not None, "an aggregate has one row"
+        return int(row["rows"])
 
     async def save_cursor(self, name: str, cursor: Cursor) -> None:
         """Remember where a consumer stands; it never goes back."""

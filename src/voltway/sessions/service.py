@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -23,6 +23,9 @@ from voltway.sessions.store import CdrFilter, ListedCdr, SessionFilter, Stored
 from voltway.sessions.views import Document, cdr_item, sample_document, session_document
 
 __all__ = ["CdrFilter", "ListedCdr", "NetworkNow", "SessionFilter", "Sessions"]
+
+FRESH = timedelta(minutes=20)
+"""A power counts this long: longer than the usual quarter-hour interval of readings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,7 @@ class Sessions:
         local = self._now().astimezone(ZoneInfo(time_zone))
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
         async with self._database.transaction(operator_id) as tx:
-            running = await store.network_now(tx)
+            running = await store.network_now(tx, self._now() - FRESH)
             billed = await store.billed_since(tx, midnight)
         return NetworkNow(
             sessions=running["sessions"],
@@ -142,10 +145,10 @@ class Sessions:
             tariff_id=running["tariff_id"],
         )
 
-    async def power_w(self, operator_id: OperatorId) -> float:
-        """Return the power of all running sessions in W."""
+    async def powers_w(self, operator_id: OperatorId) -> dict[str, float]:
+        """Return the power of the running sessions in W by station."""
         async with self._database.transaction(operator_id) as tx:
-            return float((await store.network_now(tx))["power_w"])
+            return await store.powers_by_station(tx, self._now() - FRESH)
 
     async def recent_powers(self, operator_id: OperatorId, since: datetime) -> Sequence[Row]:
         """Return the powers that were read since an instant, by place, in the order of arrival."""

@@ -364,17 +364,32 @@ def _listed(row: Row) -> ListedCdr:
 # ---- for the overview
 
 
-async def network_now(tx: Transaction) -> Row:
-    """Return the running sessions: how many, their power in W and energy, and the tariff version most of them have."""
+async def network_now(tx: Transaction, fresh_since: datetime) -> Row:
+    """Return the running sessions: how many, their power in W and energy, and the tariff that most of them have.
+
+    A power that was not confirmed since `fresh_since` counts no more.
+    """
     row = await fetch_one(
         tx,
-        """SELECT count(*) AS sessions, coalesce(sum(power_w), 0) AS power_w,
+        """SELECT count(*) AS sessions, coalesce(sum(power_w) FILTER (WHERE updated_at >= :fresh_since), 0) AS power_w,
                   coalesce(sum(energy_milliwh), 0) AS energy_milliwh,
                   mode() WITHIN GROUP (ORDER BY tariff_id) AS tariff_id
              FROM session WHERE state IN ('pending', 'active')""",
+        fresh_since=fresh_since,
     )
     assert row is not None, "an aggregate without groups has one row"
     return row
+
+
+async def powers_by_station(tx: Transaction, fresh_since: datetime) -> dict[str, float]:
+    """Return the power of the running sessions in W by the station's identity, as far as it is fresh."""
+    rows = await fetch_all(
+        tx,
+        """SELECT st.identity, coalesce(sum(s.power_w), 0) AS power_w FROM session s JOIN station st USING (station_id)
+            WHERE s.state IN ('pending', 'active') AND s.updated_at >= :fresh_since GROUP BY st.identity""",
+        fresh_since=fresh_since,
+    )
+    return {row["identity"]: float(row["power_w"]) for row in rows}
 
 
 async def billed_since(tx: Transaction, since: datetime) -> Row:
