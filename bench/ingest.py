@@ -107,6 +107,8 @@ class Bench:
     def _prove(self, contestant: Contestant, prefix: str, order: Order) -> Outcome:
         """Carry out an order and prove that what it says is true."""
         outcome = servers.carry_out(order)
+        if not all(window.messages for window in outcome.windows):
+            raise NotRunError(f"{contestant.name} answered nothing within a window, {outcome.unanswered} still wait")
         self._note(proofs.prove_replies(contestant, outcome))
         if contestant.database_url:
             self._note(proofs.prove_rows(contestant, prefix, outcome))

@@ -9,7 +9,7 @@ import pytest
 
 import ingest
 from rig import proofs, servers
-from rig.orders import Order, Outcome, Phase
+from rig.orders import Order, Outcome, Phase, Window
 from rig.servers import Contestant, NotRunError
 
 _SHORT = (Phase("saturated", 0.1, 0.3), Phase("paced", 0.05, 0.3))
@@ -95,6 +95,15 @@ def test_checking_ends_the_run_at_a_failed_proof(floor: Contestant, monkeypatch:
         ingest.Bench(plan, [floor], is_checking=True).run()
     finished = ingest.Bench(plan, [floor], is_checking=False).run()
     assert [proof.holds for proof in finished.proofs] == [True, True, False, False]
+
+
+def test_a_server_that_answers_nothing_is_not_run(floor: Contestant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window without a message has no cost per message, and so no goal is met by it."""
+    silent = Outcome((Window("saturated", 1.0, 0, None, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),), unanswered=10)
+    monkeypatch.setattr(servers, "carry_out", lambda _: silent)
+    plan = ingest.Plan(10, ("1.6",), 1, 0.0, 0.0, 1)
+    with pytest.raises(NotRunError, match="floor answered nothing within a window, 10 still wait"):
+        ingest.Bench(plan, [floor], is_checking=False).run()
 
 
 def test_a_server_that_is_away_is_not_run(floor: Contestant) -> None:
