@@ -195,7 +195,7 @@ async def _keep(
             touched.append(session_id)
     await store.insert_cdrs(tx, operator_id, cdrs, now)
     if touched:
-        # Readers of the outbox learn of the verdict; finalising it again changes nothing, so this ends.
+        # The live feed learns of the verdict; not named as ended, or we would judge it again.
         await write_change(tx, operator_id, sessions=touched)
     return outcomes
 

@@ -54,15 +54,13 @@ class SessionJobs:
         await outbox.follow(self.handle, stopping, name=CONSUMER)
 
     async def handle(self, changes: Sequence[Change]) -> None:
-        """Finalise what a batch of changes touched; what fails or must wait becomes a job of its own."""
-        touched: dict[OperatorId, list[UUID]] = {}
+        """Finalise what a batch of changes ended, or changed after its end; what fails or must wait becomes a job of its own."""
+        ended: dict[OperatorId, list[UUID]] = {}
         for change in changes:
-            touched.setdefault(change.operator_id, []).extend([*change.ended, *change.sessions])
-        for operator_id, session_ids in touched.items():
-            async with self._app.transaction(operator_id) as tx:
-                closed = await store.closed_of(tx, list(dict.fromkeys(session_ids)))
-            if closed:
-                await self._finalise(operator_id, closed)
+            if change.ended:
+                ended.setdefault(change.operator_id, []).extend(change.ended)
+        for operator_id, session_ids in ended.items():
+            await self._finalise(operator_id, session_ids)
 
     async def finalise_one(self, operator_id: int, session_id: str) -> None:
         """Finalise one session (the body of a job); it comes again while it must wait."""

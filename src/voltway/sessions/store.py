@@ -119,16 +119,6 @@ async def find_sessions(tx: Transaction, session_ids: Sequence[UUID]) -> list[St
     return [_stored(row) for row in rows]
 
 
-async def closed_of(tx: Transaction, session_ids: Sequence[UUID]) -> list[UUID]:
-    """Return those of the sessions that are not open."""
-    rows = await fetch_all(
-        tx,
-        "SELECT session_id FROM session WHERE session_id = ANY(:ids) AND state IN ('ended', 'held')",
-        ids=list(session_ids),
-    )
-    return [row["session_id"] for row in rows]
-
-
 async def save_session(tx: Transaction, before: State, after: State, now: datetime) -> bool:
     """Store what was decided about a session; False where another writer was faster (nothing is stored then)."""
     session, progress = after
