@@ -54,7 +54,7 @@ class SessionJobs:
         await outbox.follow(self.handle, stopping, name=CONSUMER)
 
     async def handle(self, changes: Sequence[Change]) -> None:
-        """Finalise what a batch of changes ended, or changed after its end; what fails or must wait becomes a job of its own."""
+        """Finalise what a batch ended, or changed after its end; what fails or must wait becomes a job of its own."""
         ended: dict[OperatorId, list[UUID]] = {}
         for change in changes:
             if change.ended:
