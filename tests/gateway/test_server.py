@@ -105,7 +105,7 @@ async def test_passwords_are_bytes(stage: Stage) -> None:
 
 
 async def test_guessing_is_limited(stage: Stage) -> None:
-    """After ten failures this remote waits a minute for this station, with the right key too; others are not touched."""
+    """After ten failures this remote waits a minute for this station, with the right key too; no other."""
     await stage.add("S1", b"right-password")
     await stage.add("S2", b"right-password")
     wrong, right = basic("S1", b"wrong"), basic("S1", b"right-password")
@@ -123,7 +123,8 @@ async def test_a_browser_like_connection_header_is_understood(stage: Stage) -> N
         b"GET /ocpp/S1 HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         b"Sec-WebSocket-Protocol: ocpp9\r\nSec-WebSocket-Protocol: ocpp1.6\r\n\r\n"
-    ) + b"\x88\x80\x00\x00\x00\x00"
+        b"\x88\x80\x00\x00\x00\x00"
+    )
     answer = await stage.http(request)
     assert answer.startswith(b"HTTP/1.1 101")
     assert b"ocpp1.6" in answer

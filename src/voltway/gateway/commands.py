@@ -85,7 +85,8 @@ class Outbox:
             answers = [await self._call(command, deadline_s) for command in commands]
         if len(commands) == 1:
             return answers[0]
-        return {"results": [{**command.payload, **answer} for command, answer in zip(commands, answers, strict=True)]}
+        asked = [without_secrets(command.payload) for command in commands]
+        return {"results": [{**sent, **answer} for sent, answer in zip(asked, answers, strict=True)]}
 
     def _commands_of(self, request: Request) -> tuple[Command, ...]:
         if request.action is not None:

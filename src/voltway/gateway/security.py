@@ -131,9 +131,10 @@ def _basic(header: str) -> bytes | None:
         return None
     try:
         padded = encoded.strip().rstrip("=").encode("ascii")
-        return b64decode(padded + b"=" * (-len(padded) % 4), validate=True)
+        raw = b64decode(padded + b"=" * (-len(padded) % 4), validate=True)
     except (Base64Error, ValueError):
         return None
+    return raw if b":" in raw else None
 
 
 def _parts(raw: bytes, identities: Sequence[str]) -> tuple[bytes, bytes]:

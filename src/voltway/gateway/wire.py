@@ -96,7 +96,7 @@ class Wire(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """Clean up; a message too big for picows is known only by the close code it sent."""
         sent = getattr(transport.close_handshake, "sent", None)
-        is_too_big = sent is not None and sent.code is WSCloseCode.MESSAGE_TOO_BIG
+        is_too_big = sent is not None and sent.code == WSCloseCode.MESSAGE_TOO_BIG
         self._end((Finding("message_too_big"),) if is_too_big else ())
 
     def close(self, code: WSCloseCode, reason: str = "", *findings: Finding) -> None:
@@ -134,9 +134,9 @@ class Wire(WSListener):
             frame.msg_type is _TEXT
             and frame.fin
             and self._fragments is None
-            and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
+            and not (frame.rsv1 or frame.rsv2 or frame.rsv3 or transport.is_close_frame_sent)
         ):
-            if self.pauses or self.is_closed:
+            if self.pauses:
                 self._keep(frame.get_payload_as_bytes())
             else:
                 self.take(frame.get_payload_as_bytes())
@@ -145,7 +145,8 @@ class Wire(WSListener):
 
     def _take_odd(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
-        if self.is_closed:
+        if transport.is_close_frame_sent:
+            # By us, or by picows, which refuses a frame that is too big but goes on to deliver it.
             if kind is WSMsgType.CLOSE:
                 transport.disconnect()
         elif frame.rsv1 or frame.rsv2 or frame.rsv3:
