@@ -81,7 +81,7 @@ class Desk:
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Query as the owner."""
         with psycopg.connect(self._url) as connection:
-            return connection.execute(sql).fetchall()  # type: ignore[arg-type]
+            return connection.execute(sql).fetchall()
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ async def desk(database_url: str) -> AsyncIterator[Desk]:
         connection.execute("INSERT INTO id_token (operator_id, match_key, token) VALUES (1, 'anna', 'ANNA')")
     seat = Seat(StationId(1), OperatorId(1), StationIdentity("S1"), "approved")
     numbers = count(1)
-    policy = Policy(300, False, lambda: START, lambda _at: UUID(int=next(numbers)))  # noqa: FBT003 - a record
+    policy = Policy(300, False, lambda: START, lambda _at: UUID(int=next(numbers)))
     pipeline = Pipeline(libpq_url(database_url, Role.INGEST))
 
     async def wake() -> None:
@@ -142,7 +142,7 @@ async def test_a_repeated_start_gets_the_same_id_and_one_session(desk: Desk) -> 
     """Row 6: three starts with new message ids, also in one group and after the memory is lost."""
     replies = await desk.tell(start_16(), start_16())
     replies += await desk.tell(start_16())
-    desk.ingest._book.forget({desk.seat.station_id})  # noqa: SLF001 - as after a restart
+    desk.ingest._book.forget({desk.seat.station_id})
     replies += await desk.tell(start_16())
     assert len({reply.transaction_id for reply in replies if isinstance(reply, StartReply)}) == 1
     assert desk.rows("SELECT count(*) FROM session") == [(1,)]

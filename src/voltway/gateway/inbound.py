@@ -56,7 +56,7 @@ class Inbound:
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """A message that needs no decision but belongs to the raw log: our own call with its answer, a refused or broken frame."""
+    """A message that needs no decision but belongs to the raw log: our own call with its answer, or a refused frame."""
 
     seat: Seat
     received_at: datetime

@@ -75,6 +75,10 @@ class Ingest:
             await self._idle.wait()
             await asyncio.sleep(0)
 
+    async def close(self) -> None:
+        """Disconnect; call after `run` has ended."""
+        await self._pipeline.close()
+
     async def store(self, items: Sequence[Item]) -> None:
         """Decide and commit items as one group, then deliver their replies; waits while the database is away."""
         overtaken = away = 0

@@ -120,12 +120,12 @@ class Pipeline:
 
 
 def _exchange(pgconn: PGconn, packed: Sequence[tuple[bytes, list[bytes]]]) -> list[list[Row]]:
-    # A blocking libpq connection is fine here: a group is a few hundred kilobytes at most and this is its own thread.
     pgconn.enter_pipeline_mode()
     for name, params in packed:
         pgconn.send_query_prepared(name, params, [Format.BINARY] * len(params), result_format=Format.BINARY)
     pgconn.pipeline_sync()
     try:
+        _flush(pgconn)
         return _collect(pgconn, len(packed))
     finally:
         if pgconn.status == ConnStatus.OK:
@@ -170,17 +170,25 @@ def _collect(pgconn: PGconn, count: int) -> list[list[Row]]:
     return answers
 
 
+def _flush(pgconn: PGconn) -> None:
+    # psycopg's connections do not block: what the socket would not take at once is still in libpq's buffer.
+    while pgconn.flush():
+        if _wait(pgconn.socket, select.POLLIN | select.POLLOUT) & select.POLLIN:
+            pgconn.consume_input()
+
+
 def _await_result(pgconn: PGconn) -> None:
     # PQgetResult would wait with the interpreter's lock held and stop the event loop; poll waits without it.
     while pgconn.is_busy():
-        _wait_readable(pgconn.socket)
+        _wait(pgconn.socket, select.POLLIN)
         pgconn.consume_input()
 
 
-def _wait_readable(socket: int) -> None:
+def _wait(socket: int, events: int) -> int:
     poller = select.poll()  # select() cannot watch descriptors above 1023, and a gateway holds thousands
-    poller.register(socket, select.POLLIN)
-    poller.poll()
+    poller.register(socket, events)
+    ((_, ready),) = poller.poll()
+    return ready
 
 
 def _rows(result: PGresult) -> list[Row]:
