@@ -73,6 +73,12 @@ def test_another_hour_goes_on_as_it_is() -> None:
     assert next_hour(plain, last, assumed, time_zone=BERLIN).incl_vat is None
 
 
+def test_another_hour_goes_on_at_the_measured_power() -> None:
+    """Seconds after a reading nothing is metered yet, but the car still draws what it drew."""
+    just_now = replace(stays("2026-03-02T12:00", (1, "0", CHARGING))[0], power_w=11_000.0)
+    assert another_hour(just_now).energy == Energy(11_000_000)
+
+
 def test_another_idle_hour_is_idle() -> None:
     """An idle car pays the idle fee, behind what is left of its grace."""
     of = tariff(element(component(PARKING, "6")), idle=IdleRule(grace_s=900))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from voltway.kernel.clock import from_micros, to_micros
-from voltway.kernel.energy import Energy
+from voltway.kernel.energy import MILLIWH_PER_WH, Energy
 from voltway.tariffs.boundaries import boundaries, energy_thresholds
 from voltway.tariffs.engine import price, split_at
 from voltway.tariffs.model import ChargingPeriod, PeriodKind, Tariff
@@ -52,11 +52,19 @@ def next_hour(tariff: Tariff, periods: Sequence[ChargingPeriod], assumed: Chargi
 
 
 def another_hour(last: ChargingPeriod) -> ChargingPeriod:
-    """Assume one more hour of what the last period does: its average power goes on, an idle car stays idle."""
-    span_us = to_micros(last.end) - to_micros(last.start)
-    milliwh = last.energy.milliwh if last.energy is not None else 0
-    hourly = milliwh * MICROS_PER_HOUR // span_us if span_us else 0
-    return replace(last, start=last.end, end=last.end + _HOUR, energy=Energy(_quantised(hourly)), split=None)
+    """Assume one more hour of what the last period does: its power goes on (measured, else its average), an idle car
+    stays idle.
+    """
+    return replace(last, start=last.end, end=last.end + _HOUR, energy=Energy(_quantised(_hourly(last))), split=None)
+
+
+def _hourly(period: ChargingPeriod) -> int:
+    if period.kind is PeriodKind.CHARGING and period.power_w is not None:
+        # The last stretch is often the seconds since the last reading: nothing is metered in it yet.
+        return round(period.power_w * MILLIWH_PER_WH)
+    span_us = to_micros(period.end) - to_micros(period.start)
+    milliwh = period.energy.milliwh if period.energy is not None else 0
+    return milliwh * MICROS_PER_HOUR // span_us if span_us else 0
 
 
 def _cut_energy(period: ChargingPeriod, before: int, thresholds: tuple[int, ...]) -> list[ChargingPeriod]:
