@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from rig import proofs, report, servers
+from rig import disk, proofs, report, servers
 from rig.orders import Order, Outcome, Phase
 from rig.proofs import Proof
 from rig.results import Results
@@ -58,6 +58,7 @@ class Finished:
     results: Results
     proofs: tuple[Proof, ...]
     settings: dict[str, dict[str, str]]
+    sync_ms: tuple[float, ...]
 
 
 class ProofFailedError(Exception):
@@ -72,6 +73,7 @@ class Bench:
         self._contestants = contestants
         self._is_checking = is_checking
         self._proofs: list[Proof] = []
+        self._sync_ms: list[float] = []
 
     def run(self) -> Finished:
         """Prove, measure the memory of connections while the processes are fresh, then the rounds."""
@@ -80,10 +82,11 @@ class Bench:
         memory = {contestant.name: self._memory_bytes(contestant) for contestant in self._contestants}
         rounds: dict[str, list[Outcome]] = {contestant.name: [] for contestant in self._contestants}
         for number in range(1, self._plan.rounds + 1):
+            self._sync_ms += disk.sync_times_ms()
             for contestant in self._contestants:
                 rounds[contestant.name].append(self._round(contestant, number))
         settings = {place.name: proofs.settings_of(place) for place in self._contestants if place.database_url}
-        return Finished(self._plan, Results(rounds, memory), tuple(self._proofs), settings)
+        return Finished(self._plan, Results(rounds, memory), tuple(self._proofs), settings, tuple(self._sync_ms))
 
     def _memory_bytes(self, contestant: Contestant) -> float:
         # A few stations first, so that what is loaded and compiled once is not counted as a connection's.
@@ -157,6 +160,7 @@ def _lines(finished: Finished) -> Iterator[str]:
     yield f"- {report.machine()}; load, servers and databases share them"
     yield f"- {', '.join(f'{name} {number}' for name, number in report.versions().items())}"
     yield from report.settings_lines(finished.settings)
+    yield f"- {disk.sync_line(finished.sync_ms)}"
     yield f"- {finished.plan.words()}"
     yield ""
     yield from report.figures_table(finished.results)
@@ -174,6 +178,7 @@ def _document(finished: Finished) -> dict[str, Any]:
         "versions": report.versions(),
         "settings": finished.settings,
         "plan": asdict(finished.plan),
+        "fdatasync_ms": finished.sync_ms,
         "proofs": [asdict(proof) for proof in finished.proofs],
         **finished.results.document(),
         "rounds": {name: [asdict(outcome) for outcome in outcomes] for name, outcomes in rounds.items()},

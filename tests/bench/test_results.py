@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rig import report
+from rig import disk, report
 from rig.orders import Outcome, Window
 from rig.results import FLOOR, PEER, VOLTWAY, Goal, Results, saturated
 
@@ -88,6 +88,14 @@ def test_a_document_is_begun_where_there_is_none(tmp_path: Path) -> None:
     """The first run makes it."""
     report.write_section(tmp_path / "new.md", "ingest", "text")
     assert (tmp_path / "new.md").read_text(encoding="utf-8").startswith("# Performance\n")
+
+
+def test_the_disk_is_timed_beside_the_replies() -> None:
+    """Fifty real writes, each longer than nothing; the line says median and slowest hundredth."""
+    times_ms = disk.sync_times_ms()
+    assert len(times_ms) == 50
+    assert min(times_ms) > 0
+    assert disk.sync_line([1.0] * 98 + [4.0, 7.0]).endswith("p50 1.00 ms, p99 7.00 ms")
 
 
 @pytest.mark.parametrize("name", ["picows", "ocpp", "asyncpg"])
