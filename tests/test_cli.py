@@ -42,6 +42,26 @@ def test_help_imports_nothing_heavy() -> None:
     assert HEAVY & set(done.stderr.strip().split("|")) == set()
 
 
+def test_help_lists_every_command(runner: CliRunner) -> None:
+    lines = runner.invoke(app, ["--help"]).stdout.partition("Commands:")[2].splitlines()
+    assert [line.split()[0] for line in lines if line.strip()] == ["up", "doctor", "simulate", "import", "config"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["cars", "x.csv"], 2, "cars cannot be imported"),
+        (["tokens", "nowhere.csv"], 2, "cannot be read"),
+        (["tokens", "-"], 3, "voltway up"),
+    ],
+)
+def test_import_passes_its_exit_code_on(runner: CliRunner, arguments: list[str], code: int, says: str) -> None:
+    """The command is thin: tests/test_imports.py has what it does."""
+    done = runner.invoke(app, ["import", *arguments, "--dry-run", "--json"], input="token\nAA\n")
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert says in done.stderr
+
+
 def test_config_show_hides_secrets(runner: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOLTWAY_ADMIN_TOKEN", "a-token-of-mine-1")
     shown = json.loads(runner.invoke(app, ["config", "show", "--json"]).stdout)

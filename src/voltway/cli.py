@@ -104,6 +104,21 @@ def simulate(  # noqa: PLR0913 - the options of contracts.md
     raise typer.Exit(run_command(arguments, as_json=as_json))
 
 
+@app.command("import")
+def import_(
+    kind: Annotated[str, typer.Argument(help="locations, stations, tokens or tariffs.")],
+    file: Annotated[str, typer.Argument(help="A CSV or JSON file; - reads stdin.")],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Import a table into this installation's database, all of it or nothing."""
+    settings = _settings()
+    from voltway.imports import run_import
+
+    raise typer.Exit(run_import(kind, file, settings, dry_run=dry_run, as_json=as_json))
+
+
 @config_app.command("check")
 def config_check() -> None:
     """Say whether the settings can be used."""
