@@ -129,7 +129,10 @@ class Ingest:
     async def _bury(self, item: Item, error: Exception) -> None:
         """Keep what cannot be decided as an event beside its raw frame, so that nothing is lost and nobody waits."""
         log.error("message_not_storable", station=item.seat.identity, error=str(error), exc_info=error)
-        if not isinstance(item, Inbound) or isinstance(item.fact, Notified):
+        if not isinstance(item, Inbound):
+            return
+        if isinstance(item.fact, Notified):
+            item.source.deliver(item, b"")
             return
         finding = Finding("message_not_storable", str(error))
         buried = Notified("NotStorable", {"action": item.action, "error": str(error)}, item.received_at)
@@ -140,8 +143,9 @@ class Ingest:
             _Nowhere(), item.seat, buried, (finding,), item.received_at, item.message_id, item.action, frame=None
         )
         await self.store([note])
-        if isinstance(item.fact, EnergyMetered | SessionUpdated | SessionEnded):
-            item.source.deliver(item, item.source.encode(item, ACKNOWLEDGED))
+        # A start gets no answer: there is no id to give. Every source is told once all the same, so that it can count.
+        is_answerable = isinstance(item.fact, EnergyMetered | SessionUpdated | SessionEnded)
+        item.source.deliver(item, item.source.encode(item, ACKNOWLEDGED) if is_answerable else b"")
 
     def _make_room(self) -> None:
         if self._waiting_for_room and len(self._queue) < MAX_QUEUE // 2:

@@ -40,7 +40,7 @@ _LONG_SIGN = 1 << 63
 _COLUMNS = """session_id, operator_id, station_id, evse_id, connector_id, transaction_id, start_key, revision, state,
  started_at, ended_at, end_reason, token, token_type, token_status, token_group, register_begin_milliwh,
  register_last_milliwh, energy_milliwh, last_reading_at, power_w, soc_pct, charging_state, tariff_id, tariff_version,
- synthetic, received_at, updated_at, detail"""
+ synthetic, received_at, updated_at, seq_max, detail"""
 
 LOAD_OPEN = Statement(
     "session_load_open",
@@ -99,6 +99,7 @@ _CHANGED = [
     "tariff_version",
     "received_at",
     "updated_at",
+    "seq_max",
     "detail",
 ]
 _SAVE = Statement(
@@ -115,12 +116,13 @@ _PROGRESS = Statement(
     """WITH u AS (
          UPDATE session s SET revision = s.revision + 1, register_last_milliwh = v.last, energy_milliwh = v.energy,
            last_reading_at = v.at, power_w = nullif(v.power_w, 'NaN'), soc_pct = nullif(v.soc_pct, 'NaN'),
-           updated_at = v.updated_at
+           updated_at = v.updated_at, seq_max = nullif(v.seq_max, -1)
          FROM unnest($1::uuid[], $2::int[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::real[], $7::real[],
-                     $8::timestamptz[]) AS v(id, revision, last, energy, at, power_w, soc_pct, updated_at)
+                     $8::timestamptz[], $9::int[])
+           AS v(id, revision, last, energy, at, power_w, soc_pct, updated_at, seq_max)
          WHERE s.session_id = v.id AND s.revision = v.revision RETURNING 1)
        SELECT voltway_expect_rows((SELECT count(*) FROM u), cardinality($1))""",
-    (UUID_OID, INT4, INT8, INT8, TIMESTAMPTZ, FLOAT4, FLOAT4, TIMESTAMPTZ),
+    (UUID_OID, INT4, INT8, INT8, TIMESTAMPTZ, FLOAT4, FLOAT4, TIMESTAMPTZ, INT4),
 )
 _READINGS = Statement(
     "meter_value_insert",
@@ -198,6 +200,7 @@ class SessionRows:
                 session.session_id.bytes, progress.revision, progress.last_milliwh, progress.energy_milliwh,
                 pg_micros(progress.last_at), nan if progress.power_w is None else progress.power_w,
                 nan if progress.soc_pct is None else progress.soc_pct, pg_micros(now),
+                -1 if progress.seq_max is None else progress.seq_max,
             ))  # fmt: skip
         else:
             self._saves.append((_record(kept, now), progress.revision))
@@ -259,6 +262,7 @@ def _record(state: State, now: datetime) -> bytes:
         "synthetic": session.synthetic,
         "received_at": session.received_at,
         "updated_at": now,
+        "seq_max": progress.seq_max,
         "detail": detail_of(state),
     })  # fmt: skip
 
@@ -272,7 +276,6 @@ def detail_of(state: State) -> dict[str, Any]:
         "register_end": session.register_end_milliwh,
         "first": [progress.first_milliwh, progress.first_at] if progress.first_at is not None else None,
         "clock_offset_ms": session.clock_offset_ms,
-        "seq_max": session.seq_max,
         "seq_missing": sorted(session.seq_missing),
         "is_start_seen": session.is_start_seen,
         "remote_start_id": session.remote_start_id,
@@ -314,12 +317,12 @@ def _state_of(row: dict[str, Any]) -> State:
             Anomaly(AnomalyCode(code), message, _instant(since), touches)
             for code, message, since, touches in detail["anomalies"]
         ),
-        seq_max=detail["seq_max"],
         seq_missing=frozenset(detail["seq_missing"]),
     )
     progress = Progress(
         row["revision"], first[0], _instant_or_none(first[1]), row["register_last_milliwh"],
         _instant_or_none(row["last_reading_at"]), row["energy_milliwh"], row["power_w"], row["soc_pct"],
+        row["seq_max"],
     )  # fmt: skip
     return State(session, progress)
 

@@ -6,7 +6,7 @@ any order; what is billed is worked out again from all readings in time order wh
 (`sessions.registers`).
 """
 
-from bisect import insort
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -72,7 +72,6 @@ class Session:
     is_start_seen: bool = True
     history: tuple[tuple[datetime, ChargingState], ...] = ()
     anomalies: tuple[Anomaly, ...] = ()
-    seq_max: int | None = None
     seq_missing: frozenset[int] = frozenset()
 
     @property
@@ -92,6 +91,7 @@ class Progress(NamedTuple):
     energy_milliwh: int = 0
     power_w: float | None = None
     soc_pct: float | None = None
+    seq_max: int | None = None
 
 
 class State(NamedTuple):
@@ -140,9 +140,9 @@ def started(known: State | None, fact: SessionStarted, start: Start) -> State:
         anomalies=_without(base.anomalies, AnomalyCode.START_MISSING) + start.anomalies + found,
     )
     session = with_token(session, fact.token, start.token, at, offline=fact.offline)
-    session = _with_sequence(_with_state(session, fact.charging_state, at), fact.seq_no)
     progress = known.progress if known is not None else Progress()
-    state = metered(State(session, progress), fact.readings)
+    state = _with_sequence(State(_with_state(session, fact.charging_state, at), progress), fact.seq_no)
+    state = metered(state, fact.readings)
     # The end came first: with the start known, it is judged again.
     return state if session.ended_at is None else _close(state, session.ended_at)
 
@@ -166,14 +166,13 @@ def metered(state: State, readings: tuple[Reading, ...], *, max_power_w: float =
 def updated(state: State, fact: SessionUpdated, token: TokenInfo | None, received_at: datetime) -> State:
     """Fold a 2.x Updated event in."""
     session, progress = state
-    if fact.charging_state is not None or fact.token is not None or fact.seq_no != (session.seq_max or 0) + 1:
+    if fact.token is not None or not _is_in_state(session, fact.charging_state) or not session.evse_id:
         at = plausible_time(fact.reported_at, received_at, session.clock_offset_ms)[0]
         session = _with_state(session, fact.charging_state, at)
         session = with_token(session, fact.token, token, at, offline=fact.offline)
         if fact.evse_id and not session.evse_id:
             session = replace(session, evse_id=fact.evse_id, connector_id=fact.connector_id or ConnectorId(1))
-    session = _with_sequence(session, fact.seq_no)
-    return metered(State(session, progress), fact.readings)
+    return metered(_with_sequence(State(session, progress), fact.seq_no), fact.readings)
 
 
 def ended(state: State, fact: SessionEnded, received_at: datetime) -> State:
@@ -184,7 +183,7 @@ def ended(state: State, fact: SessionEnded, received_at: datetime) -> State:
         known = _without(_without(session.anomalies, AnomalyCode.END_MISSING), AnomalyCode.SUPERSEDED)
         session = replace(session, state=SessionState.ACTIVE, anomalies=known)
     if not session.is_open:
-        return State(_with_sequence(_second_end(session, fact), fact.seq_no), state.progress)
+        return _with_sequence(State(_second_end(session, fact), state.progress), fact.seq_no)
     at, found = plausible_time(fact.reported_at, received_at, session.clock_offset_ms)
     if at < session.started_at:
         found = (*found, anomaly(AnomalyCode.END_BEFORE_START, at))
@@ -199,9 +198,8 @@ def ended(state: State, fact: SessionEnded, received_at: datetime) -> State:
         connector_id=session.connector_id or fact.connector_id or ConnectorId(0),
         anomalies=merged(session.anomalies, found),
     )
-    session = _with_sequence(_with_state(session, fact.charging_state, at), fact.seq_no)
-    folded = metered(State(session, state.progress), fact.readings)
-    return _close(folded, at)
+    sequenced = _with_sequence(State(_with_state(session, fact.charging_state, at), state.progress), fact.seq_no)
+    return _close(metered(sequenced, fact.readings), at)
 
 
 def is_end_assumed(session: Session) -> bool:
@@ -306,7 +304,7 @@ def _fold(state: State, reading: Reading, max_power_w: float) -> State:
         # No reading is not a zero: a batch without energy leaves the total as it is.
         return State(session, old._replace(power_w=power_w, soc_pct=soc_pct))
     if old.last_at is None or old.first_at is None or old.last_milliwh is None:
-        first = Progress(old.revision, register, at, register, at, 0, power_w, soc_pct)
+        first = Progress(old.revision, register, at, register, at, 0, power_w, soc_pct, old.seq_max)
         return State(session, first._replace(energy_milliwh=_energy(session, first)))
     if at < old.last_at:
         return _fold_late(state, register, at)
@@ -318,7 +316,7 @@ def _fold(state: State, reading: Reading, max_power_w: float) -> State:
     if found is not None:
         session = replace(session, anomalies=merged(session.anomalies, (found,)))
     progress = Progress(
-        old.revision, old.first_milliwh, old.first_at, register, at, end - (begin or 0), power_w, soc_pct
+        old.revision, old.first_milliwh, old.first_at, register, at, end - (begin or 0), power_w, soc_pct, old.seq_max
     )
     return State(session, progress)
 
@@ -359,25 +357,42 @@ def _second_end(session: Session, fact: SessionEnded) -> Session:
     return replace(session, state=SessionState.HELD, anomalies=merged(session.anomalies, (found,)))
 
 
+def _is_in_state(session: Session, charging_state: ChargingState | None) -> bool:
+    """Say whether an event tells no new state: most stations repeat it in every message."""
+    return charging_state is None or (bool(session.history) and session.history[-1][1] is charging_state)
+
+
 def _with_state(session: Session, charging_state: ChargingState | None, at: datetime) -> Session:
-    if charging_state is None or len(session.history) >= MAX_HISTORY or (at, charging_state) in session.history:
+    """Note a change of state; the same one again is no change."""
+    if charging_state is None or len(session.history) >= MAX_HISTORY:
         return session
-    history = list(session.history)
-    insort(history, (at, charging_state))
-    return replace(session, history=tuple(history))
+    place = bisect_right(session.history, at, key=_instant_of)
+    if place and session.history[place - 1][1] is charging_state:
+        return session
+    return replace(session, history=(*session.history[:place], (at, charging_state), *session.history[place:]))
 
 
-def _with_sequence(session: Session, seq_no: int | None) -> Session:
-    if seq_no is None or seq_no == session.seq_max:
-        return session
-    if session.seq_max is None:
+def _instant_of(entry: tuple[datetime, ChargingState]) -> datetime:
+    return entry[0]
+
+
+def _with_sequence(state: State, seq_no: int | None) -> State:
+    """Follow the numbers of events; only a gap, or what fills one, changes the session itself."""
+    session, progress = state
+    seq_max = progress.seq_max
+    if seq_no is None or seq_no == seq_max:
+        return state
+    missing = session.seq_missing
+    if seq_max is None:
         # The sequence starts at 0 with Started (OCPP 2.0.1 part 2, E01.FR.07); what lies before is still to come.
-        missing = frozenset(range(min(seq_no, _MAX_GAP))) if not session.is_start_seen else frozenset[int]()
-        return replace(session, seq_max=seq_no, seq_missing=missing)
-    if seq_no > session.seq_max:
-        gap = range(session.seq_max + 1, min(seq_no, session.seq_max + 1 + _MAX_GAP))
-        return replace(session, seq_max=seq_no, seq_missing=session.seq_missing | frozenset(gap))
-    return replace(session, seq_missing=session.seq_missing - {seq_no})
+        missing = missing if session.is_start_seen else frozenset(range(min(seq_no, _MAX_GAP)))
+    elif seq_no < seq_max:
+        missing -= {seq_no}
+    elif seq_no > seq_max + 1:
+        missing |= frozenset(range(seq_max + 1, min(seq_no, seq_max + 1 + _MAX_GAP)))
+    if missing != session.seq_missing:
+        session = replace(session, seq_missing=missing)
+    return State(session, progress._replace(seq_max=max(seq_no, seq_max or 0)))
 
 
 _MAX_GAP = 1000

@@ -280,6 +280,8 @@ CREATE TABLE session (
   synthetic boolean NOT NULL DEFAULT false,
   received_at timestamptz NOT NULL,
   updated_at timestamptz NOT NULL,
+  -- The highest 2.x sequence number seen: it changes with every event, what is missing below it does not.
+  seq_max int,
   -- All that the rules need and nobody searches by: state history, idle stretches, anomalies, seen sequence numbers.
   detail json NOT NULL,
   UNIQUE (station_id, transaction_id),
