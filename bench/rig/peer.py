@@ -18,6 +18,8 @@ import ocpp.messages
 import websockets
 from ocpp.charge_point import ChargePoint
 from ocpp.routing import on
+from ocpp.v16 import ChargePoint as ChargePoint16
+from ocpp.v16 import call_result as answers16
 from ocpp.v16.datatypes import IdTagInfo
 from ocpp.v16.enums import AuthorizationStatus, RegistrationStatus
 from ocpp.v201 import ChargePoint as ChargePoint201
@@ -29,8 +31,6 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import DateTime
 from websockets.asyncio.server import ServerConnection
 
-from ocpp.v16 import ChargePoint as ChargePoint16
-from ocpp.v16 import call_result as answers16
 from rig.load import raise_open_files
 
 DATABASE_URL_VARIABLE = "BENCH_PEER_DATABASE_URL"

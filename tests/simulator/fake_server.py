@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
+import ocpp
 import orjson
 
-import ocpp
 from voltway.simulator.timeline import Timeline
 from voltway.simulator.world import Endpoint, Listener
 
