@@ -23,6 +23,8 @@ log = structlog.get_logger()
 MAX_QUEUE = 20_000
 """Messages that may wait; above it links stop reading their sockets (overflow rule: the station keeps its messages)."""
 MAX_GROUP = 1_000
+WAKE_AFTER_S = 0.02
+"""Readers are woken once for all groups of this time: hundreds of small groups a second need no wake-up each."""
 _OVERTAKEN = {"VW001", "23505"}
 """Another writer was faster: load again and decide again."""
 MAX_ATTEMPTS = 5
@@ -41,6 +43,7 @@ class Ingest:
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._waking: asyncio.Task[None] | None = None
         self._waiting_for_room: list[Callable[[], None]] = []
 
     @property
@@ -77,6 +80,9 @@ class Ingest:
 
     async def close(self) -> None:
         """Disconnect; call after `run` has ended."""
+        if self._waking is not None:
+            self._waking.cancel()
+            await asyncio.gather(self._waking, return_exceptions=True)
         await self._pipeline.close()
 
     async def store(self, items: Sequence[Item]) -> None:
@@ -106,8 +112,16 @@ class Ingest:
                 if away:
                     log.info("database_back", attempts=away)
                 group.finish()
-                await self._wake()
+                self._wake_soon()
                 return
+
+    def _wake_soon(self) -> None:
+        if self._waking is None or self._waking.done():
+            self._waking = asyncio.create_task(self._wake_later())
+
+    async def _wake_later(self) -> None:
+        await asyncio.sleep(WAKE_AFTER_S)
+        await self._wake()
 
     async def _commit(self, group: Group) -> None:
         reads = group.reads()

@@ -8,7 +8,7 @@ from voltway.infra.pipeline import Statement, Work
 SUBJECT = "outbox"
 """Where the wake-up after each commit goes; readers look at the table anyway."""
 _SESSION, _ENDED, _STATION = 0, 1, 2
-_NOBODY = UUID(int=0)
+_NOBODY = bytes(16)
 _INSERT = Statement(
     "outbox_insert",
     """INSERT INTO outbox (operator_id, sessions, ended, stations)
@@ -23,15 +23,16 @@ class OutboxRows:
     """What one group tells the rest of the system."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[int, UUID, int], tuple[int, int, UUID, int]] = {}
+        self._rows: dict[bytes | int, tuple[int, int, bytes, int]] = {}
 
     def add_session(self, operator_id: int, session_id: UUID, *, is_ended: bool) -> None:
         """A session changed; `is_ended`: it is over (or changed after its end), so that it is billed (again)."""
-        self._rows[operator_id, session_id, 0] = (operator_id, _ENDED if is_ended else _SESSION, session_id, 0)
+        key = session_id.bytes
+        self._rows[key] = (operator_id, _ENDED if is_ended else _SESSION, key, 0)
 
     def add_station(self, operator_id: int, station_id: int) -> None:
         """A station, or something at it, changed."""
-        self._rows[operator_id, _NOBODY, station_id] = (operator_id, _STATION, _NOBODY, station_id)
+        self._rows[station_id] = (operator_id, _STATION, _NOBODY, station_id)
 
     def works(self) -> list[Work]:
         """Return the statement to run, if any."""

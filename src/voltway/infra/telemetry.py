@@ -19,7 +19,7 @@ from structlog.types import Processor
 from voltway.settings import LogFormat, LogLevel
 
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-_QUIET = ("alembic", "asyncio", "procrastinate", "uvicorn")
+_QUIET = ("alembic", "asyncio", "picows", "procrastinate", "uvicorn")
 """Libraries whose informative lines are ours to say; their warnings are kept."""
 
 

@@ -134,6 +134,9 @@ def is_billable(session: Session) -> bool:
     codes = {item.code for item in session.anomalies}
     if codes & {AnomalyCode.WAIVED, AnomalyCode.TOKEN_UNBILLED}:
         return False
+    if session.token is None and AnomalyCode.TOKEN_MISSING not in codes:
+        # Nobody authorised it and nothing was drawn: there is nobody who could owe an idle fee.
+        return False
     refused = {AnomalyCode.TOKEN_NOT_ACCEPTED, AnomalyCode.TOKEN_OFFLINE_NOT_ACCEPTED}
     # An operator who reviewed a refused token and bills it has left its anomaly in place.
     return session.token_status in {None, TokenStatus.ACCEPTED} or bool(codes & refused)

@@ -20,6 +20,8 @@ from voltway.infra.pgarrays import (
     INT4,
     INT8,
     JSON,
+    NO_UUID,
+    NO_UUID_SQL,
     NULL_INT,
     PG_EPOCH_MICROS,
     TEXT,
@@ -128,7 +130,7 @@ _READINGS = Statement(
     "meter_value_insert",
     f"""INSERT INTO meter_value (station_id, evse_id, sampled_at, digest, operator_id, session_id, received_at, context,
           register_milliwh, power_w, current_a, voltage_v, soc_pct, offered_w, extra)
-        SELECT a, b, c, d, e, f, g, h, nullif(i, {NULL_INT}), nullif(j, 'NaN'), nullif(k, 'NaN'), nullif(l, 'NaN'),
+        SELECT a, b, c, d, e, nullif(f, {NO_UUID_SQL}), g, h, nullif(i, {NULL_INT}), nullif(j, 'NaN'), nullif(k, 'NaN'), nullif(l, 'NaN'),
                nullif(m, 'NaN'), nullif(n, 'NaN'), o
         FROM unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::bigint[], $5::int[], $6::uuid[], $7::timestamptz[],
           $8::smallint[], $9::bigint[], $10::real[], $11::real[], $12::real[], $13::real[], $14::real[], $15::bytea[])
@@ -171,6 +173,7 @@ class SessionRows:
         self._saves: list[tuple[bytes, int]] = []
         self._progress: list[tuple[Any, ...]] = []
         self._readings: list[tuple[Any, ...]] = []
+        self._now, self._now_micros = PG_EPOCH, 0
 
     def add_readings(
         self, place: tuple[StationId, int, OperatorId], session: Session | None, received_at: int,
@@ -178,7 +181,7 @@ class SessionRows:
     ) -> None:  # fmt: skip
         """Add readings of one message; `digest` tells this message's rows from another's of the same instant."""
         station_id, evse_id, operator_id = place
-        session_id = session.session_id.bytes if session is not None else None
+        session_id = session.session_id.bytes if session is not None else NO_UUID
         for reading in readings:
             at, context, register, power_w, current_a, voltage_v, soc_pct, offered_w, extra = reading
             self._readings.append((
@@ -192,19 +195,24 @@ class SessionRows:
     def keep(self, before: State | None, after: State, now: datetime) -> State:
         """Add what is needed to store `after`; return it with the revision it then has."""
         session, progress = after
-        kept = State(session, progress._replace(revision=progress.revision + 1))
+        kept = State(session, Progress(progress[0] + 1, *progress[1:]))
         if before is None:
             self._inserts.append(_record(kept, now))
         elif before.session is session and before.progress.first_at == progress.first_at and progress.last_at:
             self._progress.append((
                 session.session_id.bytes, progress.revision, progress.last_milliwh, progress.energy_milliwh,
                 pg_micros(progress.last_at), nan if progress.power_w is None else progress.power_w,
-                nan if progress.soc_pct is None else progress.soc_pct, pg_micros(now),
+                nan if progress.soc_pct is None else progress.soc_pct, self._micros_of(now),
                 -1 if progress.seq_max is None else progress.seq_max,
             ))  # fmt: skip
         else:
             self._saves.append((_record(kept, now), progress.revision))
         return kept
+
+    def _micros_of(self, now: datetime) -> int:
+        if now is not self._now:
+            self._now, self._now_micros = now, pg_micros(now)
+        return self._now_micros
 
     def works(self) -> list[Work]:
         """Return the statements to run, in order."""

@@ -138,7 +138,7 @@ class StationRows:
         known = self._links.get(owner.station_id)
         if known is None or known[7] <= link.connected_at:
             self._links[owner.station_id] = (
-                owner.station_id, owner.operator_id, link.link_id, link.gateway, link.version, link.remote,
+                owner.station_id, owner.operator_id, link.link_id.bytes, link.gateway, link.version, link.remote,
                 link.connected, link.connected_at, link.last_seen_at, offset,
             )  # fmt: skip
 
