@@ -28,8 +28,8 @@ _PLANS = (
     "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_hashjoin = off;"
     "SET enable_mergejoin = off"
 )
-"""Every statement finds its rows by key. A small hot table is mostly dead versions: one scan of it per group cost 800 µs
-a message, and planning each execution anew another 100."""
+"""Every statement finds its rows by key. A small hot table is mostly dead versions: one scan of it per group cost 800
+µs a message, and planning each execution anew another 100."""
 
 
 @dataclass(frozen=True, slots=True)
