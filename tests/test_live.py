@@ -149,9 +149,10 @@ async def test_the_overview_in_numbers(seeded: str, feed: tuple[LiveFeed, Hubs, 
     assert (found["power_w"], found["sessions_active"], found["stations_total"]) == (11_000.0, 1, 1)
     assert (found["stations"]["offline"], found["stations"]["charging"]) == (1, 0)
     assert found["energy_today_kwh"] == "8"
-    assert found["revenue_today"] == {"currency": "EUR", "incl_vat": "0"}
+    assert found["revenue_today"] == {"currency": "EUR", "incl_vat": "0.00"}
     assert found["tariff"] == {
-        "tariff_id": "DAY", "currency": "EUR", "price_kwh_now": "0.39", "next_cheaper": None
+        "tariff_id": "DAY", "currency": "EUR", "price_kwh_now": "0.39", "vat": None,
+        "next_cheaper": None, "next_dearer": None,
     }  # fmt: skip
     assert len(found["power_history"]) >= 180 - 1
     assert (await api.anonymous.get("/api/v1/overview")).status_code == 401

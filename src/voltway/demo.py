@@ -30,13 +30,12 @@ from voltway.kernel.errors import NotReady
 from voltway.kernel.facts import Fact, Reply
 from voltway.sessions.jobs import CONSUMER
 from voltway.settings import Settings
-from voltway.simulator.city import City, DriverToken, Site, made_city
+from voltway.simulator.city import COUNTRY, TIME_ZONE, City, DriverToken, Site, made_city
 from voltway.simulator.history import made_history
 from voltway.simulator.registers import write_registers
 from voltway.simulator.report import TruthBook
 from voltway.simulator.run import SimulationOptions, simulate
 from voltway.simulator.specs import StationSpec
-from voltway.simulator.visits import LOCAL_ZONE
 from voltway.stations.registry import load_changes
 from voltway.stations.service import Stations
 from voltway.tariffs.service import Tariffs
@@ -57,8 +56,10 @@ async def run(settings: Settings, lifeline: Lifeline, ingest: Ingest) -> None:
         if not diary.is_done:
             lifeline.progress(step="City: 60 sites, 200 stations", done=0, total=DAYS)
             await build(city, database, diary.password)
-            await relive(city, ingest, readers, lifeline, diary)
+            await relive(city, ingest, readers=readers, lifeline=lifeline, diary=diary)
             await bill(readers, lifeline)
+        if lifeline.stopping.is_set():
+            return
         await _live(settings, lifeline, city, diary, await make_login_token(database, FIRST_OPERATOR))
     finally:
         await ingest.close()
@@ -69,8 +70,9 @@ async def run(settings: Settings, lifeline: Lifeline, ingest: Ingest) -> None:
 class Diary:
     """What the demo must remember between starts: until when its past goes, its password, whether it is told."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, days: int = DAYS) -> None:
         self._file = file
+        self.days = days
         fresh = {"until": to_rfc3339(now()), "password": secrets.token_urlsafe(15), "done": False}
         self._values: dict[str, Any] = orjson.loads(file.read_bytes()) if file.exists() else fresh
         self._write()
@@ -109,7 +111,7 @@ async def build(city: City, database: Database, password: str) -> None:
     """Enter locations, stations, tokens and tariffs, as an operator would: by import."""
     importers = make_importers(database)
     tables = {
-        "locations": [_location_row(site) for site in city.sites],
+        "locations": [_location_row(city, site) for site in city.sites],
         "stations": [_station_row(site, spec, password) for site in city.sites for spec in site.stations],
         "tokens": [_token_row(token) for token in city.tokens],
     }
@@ -124,23 +126,25 @@ async def build(city: City, database: Database, password: str) -> None:
     await _assign(city, Tariffs(database))
 
 
-async def relive(city: City, ingest: Ingest, readers: Database, lifeline: Lifeline, diary: Diary) -> None:
-    """Put the past through the ingest's rules, in batches, marked synthetic."""
+async def relive(city: City, ingest: Ingest, *, readers: Database, lifeline: Lifeline, diary: Diary) -> None:
+    """Put the past through the ingest's rules, in batches, marked synthetic; stopped on the way, the next start
+    repeats it, which changes nothing that is there.
+    """
     known = await load_changes(readers)
     seats = {it.identity: Seat(it.station_id, it.operator_id, it.identity, it.approval) for it in known.stations}
     registers: dict[str, int] = {}
-    begin = diary.until - timedelta(days=DAYS)
-    lifeline.progress(step="Thirty days of cars", done=0, total=DAYS)
+    days, begin = diary.days, diary.until - timedelta(days=diary.days)
+    lifeline.progress(step=f"{days} days of cars", done=0, total=days)
     batch: list[Inbound] = []
-    for identity, fact, received_at in made_history(city, days=DAYS, until=diary.until, registers=registers):
+    for identity, fact, received_at in made_history(city, days=days, until=diary.until, registers=registers):
         batch.append(_synthetic(seats[identity], fact, received_at))
         if len(batch) == BATCH:
             await ingest.store(batch)
             batch = []
             day = (received_at - begin).days
-            lifeline.progress(step=f"Day {day} of {DAYS}", done=day, total=DAYS)
+            lifeline.progress(step=f"Day {day} of {days}", done=day, total=days)
             if lifeline.stopping.is_set():
-                raise NotReady("stopped while the demo's past was being told; the next start goes on")
+                return
     await ingest.store(batch)
     write_registers(diary.registers_file, registers)
     diary.close()
@@ -211,14 +215,15 @@ def _synthetic(seat: Seat, fact: Fact, received_at: datetime) -> Inbound:
     return Inbound(_NOWHERE, seat, fact, (), received_at, "", type(fact).__name__, frame=None, synthetic=True)
 
 
-def _location_row(site: Site) -> dict[str, object]:
+def _location_row(city: City, site: Site) -> dict[str, object]:
     return {
         "id": site.location_id,
         "name": site.name,
-        "time_zone": LOCAL_ZONE.key,
+        "time_zone": TIME_ZONE,
         "address": site.street,
-        "city": "Voltstadt",
+        "city": city.name,
         "postal_code": site.postal_code,
+        "country": COUNTRY,
         "lat": site.coordinates.lat,
         "lon": site.coordinates.lon,
     }

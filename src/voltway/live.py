@@ -9,6 +9,7 @@ from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from traceback import format_exception
 from typing import Any
 from uuid import UUID
@@ -30,11 +31,11 @@ from voltway.kernel.clock import now as wall_clock
 from voltway.kernel.energy import kwh_of
 from voltway.kernel.errors import NotFound, VoltwayError
 from voltway.kernel.ids import OperatorId
-from voltway.kernel.money import decimal_text
-from voltway.sessions.service import Sessions
+from voltway.kernel.money import Money, RoundingRule, decimal_text, round_to_minor
+from voltway.sessions.service import NetworkNow, Sessions
 from voltway.stations.model import Station, StationFilter, StationState
 from voltway.stations.service import Stations
-from voltway.tariffs.engine import kwh_rate, next_cheaper
+from voltway.tariffs.engine import NextPrice, kwh_rate, next_cheaper, next_dearer
 from voltway.tariffs.service import Tariffs, tariff_of
 
 TICK_S = 0.5
@@ -63,12 +64,14 @@ class Price(BaseModel):
 
 
 class TariffNow(BaseModel):
-    """The price per kWh now, in the terms of the tariff's prices."""
+    """The price per kWh now without VAT, its VAT in per cent, and when it falls or rises next."""
 
     tariff_id: str
     currency: str
     price_kwh_now: str
+    vat: str | None
     next_cheaper: Price | None
+    next_dearer: Price | None
 
 
 class Revenue(BaseModel):
@@ -212,7 +215,7 @@ class LiveFeed:
             "stations_total": len(stations),
             "sessions_active": now.sessions,
             "energy_today_kwh": str(kwh_of(now.energy_today_milliwh)),
-            "revenue_today": {"currency": now.currency, "incl_vat": now.revenue_incl_vat},
+            "revenue_today": {"currency": now.currency, "incl_vat": str(_revenue(now).decimal)},
             **network.slow,
             "as_of": to_rfc3339(self._now()),
         }
@@ -233,14 +236,13 @@ class LiveFeed:
         rate = kwh_rate(tariff, now, time_zone=time_zone)
         if rate is None:
             return None
-        cheaper = next_cheaper(tariff, now, time_zone=time_zone)
         return {
             "tariff_id": tariff_id,
             "currency": tariff.currency,
             "price_kwh_now": rate.price_text,
-            "next_cheaper": None
-            if cheaper is None
-            else {"at": to_rfc3339(cheaper.at), "price_kwh": decimal_text(cheaper.price)},
+            "vat": None if rate.vat is None else decimal_text(rate.vat),
+            "next_cheaper": _price(next_cheaper(tariff, now, time_zone=time_zone)),
+            "next_dearer": _price(next_dearer(tariff, now, time_zone=time_zone)),
         }
 
     async def _all_stations(self, operator_id: OperatorId) -> list[Station]:
@@ -310,6 +312,14 @@ def _publish_cdr(network: _Network, hub: Hub, item: Document) -> None:
     while len(network.published_cdrs) > _PUBLISHED_CDRS:
         network.published_cdrs.popitem(last=False)
     hub.publish("cdr", orjson.dumps(item))
+
+
+def _revenue(now: NetworkNow) -> Money:
+    return round_to_minor(Decimal(now.revenue_incl_vat), now.currency, RoundingRule.LINE_HALF_UP)
+
+
+def _price(ahead: NextPrice | None) -> Document | None:
+    return None if ahead is None else {"at": to_rfc3339(ahead.at), "price_kwh": decimal_text(ahead.price)}
 
 
 def _reader(operator_id: OperatorId) -> Caller:

@@ -7,7 +7,15 @@ from decimal import Decimal
 import pytest
 from tests.tariffs.building import BERLIN, ENERGY, FLAT, PARKING, at, clock, component, element, tariff
 
-from voltway.tariffs.engine import boundaries, current_bands, energy_thresholds, kwh_rate, next_cheaper, power_bands
+from voltway.tariffs.engine import (
+    boundaries,
+    current_bands,
+    energy_thresholds,
+    kwh_rate,
+    next_cheaper,
+    next_dearer,
+    power_bands,
+)
 from voltway.tariffs.model import IdleRule, Restrictions, Tariff
 
 
@@ -94,6 +102,16 @@ def test_thresholds_and_bands_are_sorted_and_exact() -> None:
     assert energy_thresholds(of) == (1, 20_000_000)
     assert power_bands(of) == (3700.0, 22000.0, 50000.0)
     assert current_bands(of) == (32.0,)
+
+
+def test_the_end_of_the_cheapest_hours_is_named() -> None:
+    """While a kWh is at its cheapest, the live page tells until when; by day nothing dearer comes."""
+    of = windowed("22:00", "06:00")
+    dearer = next_dearer(of, at("2026-03-02T23:00"), time_zone=BERLIN)
+    assert dearer is not None
+    assert dearer.at == at("2026-03-03T05:00")
+    assert next_dearer(of, at("2026-03-02T12:00"), time_zone=BERLIN) is None
+    assert next_dearer(tariff(element(component(FLAT, "1"))), at("2026-03-02T12:00"), time_zone=BERLIN) is None
 
 
 def test_the_next_cheaper_hour_is_named() -> None:

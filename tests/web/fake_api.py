@@ -149,8 +149,8 @@ def overview(*, power_w: float = 1_843_200.0, at: datetime = NOW) -> Json:
         "revenue_today": {"currency": "EUR", "incl_vat": "7411.0849"},
         "power_history": history,
         "tariff": {
-            "tariff_id": "city-day-night", "currency": "EUR", "price_kwh_now": "0.59",
-            "next_cheaper": {"at": "2026-03-02T21:00:00Z", "price_kwh": "0.39"},
+            "tariff_id": "city-day-night", "currency": "EUR", "price_kwh_now": "0.59", "vat": "19",
+            "next_cheaper": {"at": "2026-03-02T21:00:00Z", "price_kwh": "0.39"}, "next_dearer": None,
         },
         "as_of": text(at),
     }  # fmt: skip
@@ -175,7 +175,7 @@ def session(number: int) -> Json:
         "next_hour": None if number == 3 else {"excl_vat": "21.008403", "incl_vat": "25"},
         "tariff_id": "city-day-night", "tariff_version": 1, "explanation": None, "anomalies": _anomalies(number),
         "power_w": 0.0 if number == 4 else 11_040.0 + 15_870 * number, "soc_pct": 40 + number if number % 3 else None,
-        "location_name": PLACES[number % len(PLACES)], "charging_state": "SuspendedEV" if number == 4 else "Charging",
+        "location_name": PLACES[number % len(PLACES)], "charging_state": "suspended_ev" if number == 4 else "charging",
     }  # fmt: skip
 
 

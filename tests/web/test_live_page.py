@@ -68,7 +68,7 @@ def test_the_picture_shows_every_figure_with_its_unit_in_the_operators_time_zone
     expect(page.locator("#zone")).to_contain_text("Europe/Berlin")
     figures = page.locator("#figures .value").all_text_contents()
     assert figures == ["8", f"14,382{THIN}kWh", "€7,411.08", "€0.59/kWh"]
-    cheaper = f"next cheaper: €0.39/kWh from 22:00 (in 3{THIN}h 30{THIN}min)"
+    cheaper = f"city-day-night, plus 19{THIN}% VAT; next cheaper: €0.39/kWh from 22:00 (in 3{THIN}h 30{THIN}min)"
     assert page.locator("#figures .sub").last.text_content() == cheaper
     assert page.locator("#stations-tiles li").all_text_contents() == [
         "112Available", "68Charging", "4Faulted", "7Offline", "5Unavailable", "3Pending", "1Unknown",
@@ -257,6 +257,26 @@ def test_an_empty_network_says_what_will_appear(page: Page, url: str, api: FakeA
     expect(page.locator("#power .value")).to_have_text("–")
     assert page.locator("#figures .value").all_text_contents()[2:] == ["–", "–"]
     expect(page.locator("#chart")).to_have_text("The line begins with the next values.")
+
+
+@pytest.mark.parametrize(
+    ("ahead", "words"),
+    [
+        (
+            {"next_cheaper": None, "next_dearer": {"at": "2026-03-03T05:00:00Z", "price_kwh": "0.59"}},
+            f"the cheapest hours, until Tue 3 Mar, 06:00 (in 11{THIN}h 30{THIN}min)",
+        ),
+        ({"next_cheaper": None, "next_dearer": None, "vat": None}, "the same at all hours"),
+    ],
+)
+def test_the_cheapest_hours_say_until_when(
+    page: Page, url: str, api: FakeApi, ahead: dict[str, object], words: str
+) -> None:
+    """While the price is at its lowest the page names its end; a price that never changes says so."""
+    api.overview["tariff"] |= ahead
+    sign_in(page, url)
+    terms = "without VAT" if "vat" in ahead else f"plus 19{THIN}% VAT"
+    assert page.locator("#figures .sub").last.text_content() == f"city-day-night, {terms}; {words}"
 
 
 def test_many_sessions_are_all_counted_and_shown_on_demand(page: Page, url: str, api: FakeApi) -> None:

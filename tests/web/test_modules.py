@@ -53,7 +53,7 @@ WRITTEN: list[tuple[str, list[object], str]] = [
     ("duration", [None], "–"),
     ("codeWords", ["register_reset"], "Register reset"),
     ("chargingWords", [None], "Running"),
-    ("chargingWords", ["SuspendedEVSE"], "Paused by the station"),
+    ("chargingWords", ["suspended_evse"], "Paused by the station"),
 ]
 
 

@@ -30,8 +30,8 @@ _INSTANT = timedelta(microseconds=1)
 _MIDNIGHT = time(0, 0)
 
 
-class NextCheaper(NamedTuple):
-    """When a kWh becomes cheaper, and its price then (in the terms of the tariff's prices)."""
+class NextPrice(NamedTuple):
+    """When the price of a kWh changes, and its price then (in the terms of the tariff's prices)."""
 
     at: datetime
     price: Decimal
@@ -84,16 +84,29 @@ def kwh_rate(tariff: Tariff, at: datetime, *, time_zone: str, power_w: float | N
 
 def next_cheaper(
     tariff: Tariff, at: datetime, *, time_zone: str, horizon_h: int = 48, power_w: float | None = None
-) -> NextCheaper | None:
+) -> NextPrice | None:
     """Return the next instant within the horizon at which a session would start with a lower price per kWh."""
     now = kwh_rate(tariff, at, time_zone=time_zone, power_w=power_w)
-    if now is None:
-        return None
+    ahead = _prices_ahead(tariff, at, time_zone=time_zone, horizon_h=horizon_h, power_w=power_w)
+    return None if now is None else next((then for then in ahead if then.price < now.price), None)
+
+
+def next_dearer(
+    tariff: Tariff, at: datetime, *, time_zone: str, horizon_h: int = 48, power_w: float | None = None
+) -> NextPrice | None:
+    """Return the next instant within the horizon at which a session would start with a higher price per kWh."""
+    now = kwh_rate(tariff, at, time_zone=time_zone, power_w=power_w)
+    ahead = _prices_ahead(tariff, at, time_zone=time_zone, horizon_h=horizon_h, power_w=power_w)
+    return None if now is None else next((then for then in ahead if then.price > now.price), None)
+
+
+def _prices_ahead(
+    tariff: Tariff, at: datetime, *, time_zone: str, horizon_h: int, power_w: float | None
+) -> Iterator[NextPrice]:
     for instant in boundaries(tariff, at, at + timedelta(hours=horizon_h), time_zone=time_zone):
         then = kwh_rate(tariff, instant, time_zone=time_zone, power_w=power_w)
-        if then is not None and then.price < now.price and tariff.is_valid_at(instant):
-            return NextCheaper(instant, then.price)
-    return None
+        if then is not None and tariff.is_valid_at(instant):
+            yield NextPrice(instant, then.price)
 
 
 def _restrictions(tariff: Tariff) -> Iterator[Restrictions]:

@@ -11,12 +11,13 @@ from fractions import Fraction
 from voltway.kernel.clock import from_micros, to_micros
 from voltway.kernel.energy import ZERO_ENERGY, Energy
 from voltway.tariffs.boundaries import (
-    NextCheaper,
+    NextPrice,
     boundaries,
     current_bands,
     energy_thresholds,
     kwh_rate,
     next_cheaper,
+    next_dearer,
     power_bands,
 )
 from voltway.tariffs.model import ChargingPeriod, Dimension, PeriodKind, PriceLimit, Tariff
@@ -34,12 +35,13 @@ from voltway.tariffs.rates import (
 )
 
 __all__ = [
-    "NextCheaper",
+    "NextPrice",
     "boundaries",
     "current_bands",
     "energy_thresholds",
     "kwh_rate",
     "next_cheaper",
+    "next_dearer",
     "power_bands",
     "price",
     "split_at",

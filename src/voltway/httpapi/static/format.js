@@ -5,11 +5,11 @@ const NARROW = "\u202f"; // narrow no-break space between number and unit
 const NONE = "–";
 const STATES = ["available", "charging", "faulted", "offline", "unavailable", "pending", "unknown"];
 const CHARGING_WORDS = {
-  Charging: "Charging",
-  EVConnected: "Car connected",
-  SuspendedEV: "Car takes no power",
-  SuspendedEVSE: "Paused by the station",
-  Idle: "Not charging",
+  charging: "Charging",
+  ev_connected: "Car connected",
+  suspended_ev: "Car takes no power",
+  suspended_evse: "Paused by the station",
+  idle: "Not charging",
 };
 
 /** The states of a station in the order in which the page shows them. */

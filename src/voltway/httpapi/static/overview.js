@@ -28,7 +28,7 @@ function renderFigures(overview, format) {
     ["Cars charging", format.count(overview.sessions_active), `at ${format.count(overview.stations_total)} stations`],
     ["Energy today", format.energy(overview.energy_today_kwh, overview.energy_today_kwh >= 1000 ? 0 : 2), "since midnight"],
     ["Revenue today", revenue ? format.money(revenue.incl_vat, revenue.currency) : "–", "incl. VAT"],
-    ["Price now", ...priceWords(overview, format), Boolean(overview.tariff?.next_cheaper)],
+    ["Price now", ...priceWords(overview, format), Boolean(overview.tariff?.next_cheaper ?? overview.tariff?.next_dearer)],
   ];
   keyedList(byId("figures"), figures, {
     key: ([name]) => name,
@@ -41,13 +41,21 @@ function renderFigures(overview, format) {
   });
 }
 
+/** The price now, and when it falls; where it is at its lowest, until when it stays so. */
 function priceWords({ tariff, as_of: now }, format) {
   if (!tariff) return ["–", "no tariff is assigned"];
   const price = format.priceKwh(tariff.price_kwh_now, tariff.currency);
-  const next = tariff.next_cheaper;
-  if (!next) return [price, "no cheaper hour ahead"];
-  const wait = duration(secondsBetween(now, next.at));
-  return [price, `next cheaper: ${format.priceKwh(next.price_kwh, tariff.currency)} from ${format.dayTime(next.at, now)} (in ${wait})`];
+  const terms = `${tariff.tariff_id}, ${tariff.vat == null ? "without VAT" : `plus ${format.percent(tariff.vat)} VAT`}`;
+  return [price, `${terms}; ${aheadWords(tariff, now, format)}`];
+}
+
+function aheadWords({ next_cheaper: cheaper, next_dearer: dearer, currency }, now, format) {
+  if (!cheaper && !dearer) return "the same at all hours";
+  const next = cheaper ?? dearer;
+  const wait = `(in ${duration(secondsBetween(now, next.at))})`;
+  const when = format.dayTime(next.at, now);
+  if (cheaper) return `next cheaper: ${format.priceKwh(cheaper.price_kwh, currency)} from ${when} ${wait}`;
+  return `the cheapest hours, until ${when} ${wait}`;
 }
 
 function renderStations({ stations, stations_total: total }, format) {
