@@ -129,7 +129,7 @@ class LiveFeed:
     async def run(self, outbox: Outbox, stopping: asyncio.Event) -> None:
         """Follow the outbox and publish until stopping."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(outbox.follow(self.note, stopping))
+            tasks.create_task(outbox.follow(self.note, stopping, wants_sessions=self._is_watched))
             tasks.create_task(self._repeat(self.tick, TICK_S, stopping))
             tasks.create_task(self._repeat(self.sample, HISTORY_STEP_S, stopping))
 
@@ -139,9 +139,16 @@ class LiveFeed:
             network = self._networks.setdefault(change.operator_id, _Network())
             network.pending.update(dict.fromkeys(change.sessions))
             network.pending.update(dict.fromkeys(change.ended))
+            network.has_missed = network.has_missed or not self._is_watched()
             if len(network.pending) > MAX_PENDING:
                 network.pending.clear()
                 network.has_missed = True
+
+    def _is_watched(self) -> bool:
+        now_s = monotonic_s()
+        return bool(self._hubs.listened()) or any(
+            now_s - it.listened_at_s <= LINGER_S for it in self._networks.values()
+        )
 
     async def tick(self) -> None:
         """Publish what changed since the last tick to those who listen."""

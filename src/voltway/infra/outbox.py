@@ -21,6 +21,8 @@ from voltway.infra.outbox_rows import SUBJECT
 from voltway.infra.sql import Row, fetch_all, fetch_one, run
 from voltway.kernel.ids import OperatorId, StationId
 
+REST_S = 0.1
+"""After a wake-up a reader rests this long, so that a busy network is read in batches and not group by group."""
 POLL_S = 1.0
 BATCH = 500
 _BACK_OFF_S = (0.2, 1.0, 5.0)
@@ -133,30 +135,43 @@ class Outbox:
                 outbox_id=cursor.outbox_id,
             )
 
-    async def read(self, after: Cursor, *, limit: int = BATCH) -> list[Change]:
-        """Return the next readable changes after a cursor, in order."""
+    async def read(self, after: Cursor, *, limit: int = BATCH, wants_sessions: bool = True) -> list[Change]:
+        """Return the next readable changes after a cursor, in order; `sessions` are left empty where not wanted."""
         async with self._database.transaction(None) as tx:
             rows = await fetch_all(
                 tx,
-                """SELECT CAST(xid AS text) AS xid, outbox_id, operator_id, sessions, ended, stations FROM outbox
+                """SELECT CAST(xid AS text) AS xid, outbox_id, operator_id, ended, stations,
+                          CASE WHEN CAST(:wants_sessions AS boolean) THEN sessions ELSE '{}' END AS sessions
+                     FROM outbox
                     WHERE (xid, outbox_id) > (CAST(:xid AS xid8), CAST(:outbox_id AS bigint))
                       AND xid < pg_snapshot_xmin(pg_current_snapshot())
                     ORDER BY outbox.xid, outbox_id LIMIT :limit""",
                 xid=str(after.xid),
                 outbox_id=after.outbox_id,
                 limit=limit,
+                wants_sessions=wants_sessions,
             )
         return [_change(row) for row in rows]
 
-    async def follow(self, handle: Handler, stopping: asyncio.Event, *, name: str | None = None) -> None:
-        """Hand every batch to `handle` until stopping; a named consumer goes on where it was, another begins now."""
+    async def follow(
+        self,
+        handle: Handler,
+        stopping: asyncio.Event,
+        *,
+        name: str | None = None,
+        wants_sessions: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Hand every batch to `handle` until stopping; a named consumer goes on where it was, another begins now.
+
+        Where a reader does not want to know which sessions changed (only which ended), they are left out.
+        """
         cursor = await self._begin(name, stopping)
         failures = 0
         while not stopping.is_set():
             try:
                 # Cleared before the look: a wake-up during it makes the next look come at once.
                 self._news.clear()
-                changes = await self.read(cursor)
+                changes = await self.read(cursor, wants_sessions=wants_sessions())
                 if changes:
                     await handle(changes)
                     cursor = changes[-1].cursor
@@ -170,6 +185,7 @@ class Outbox:
                 continue
             if len(changes) < BATCH:
                 await self._wait(stopping)
+                await _pause(stopping, REST_S)
 
     async def _begin(self, name: str | None, stopping: asyncio.Event) -> Cursor:
         while not stopping.is_set():

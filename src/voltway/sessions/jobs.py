@@ -51,7 +51,7 @@ class SessionJobs:
 
     async def finalise_ended(self, outbox: Outbox, stopping: asyncio.Event) -> None:
         """Follow the outbox and finalise every session that ended or changed after its end, until stopping."""
-        await outbox.follow(self.handle, stopping, name=CONSUMER)
+        await outbox.follow(self.handle, stopping, name=CONSUMER, wants_sessions=lambda: False)
 
     async def handle(self, changes: Sequence[Change]) -> None:
         """Finalise what a batch ended, or changed after its end; what fails or must wait becomes a job of its own."""
