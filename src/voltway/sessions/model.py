@@ -160,15 +160,19 @@ def metered(state: State, readings: tuple[Reading, ...], *, max_power_w: float =
     """Fold readings in; the common case touches only the progress."""
     for reading in readings:
         state = _fold(state, reading, max_power_w)
+    if readings and not state.session.is_open:
+        # What comes after the end tells of the past: nothing flows any more.
+        return State(state.session, state.progress._replace(power_w=0.0))
     return state
 
 
 def updated(state: State, fact: SessionUpdated, token: TokenInfo | None, received_at: datetime) -> State:
     """Fold a 2.x Updated event in."""
     session, progress = state
-    if fact.token is not None or not _is_in_state(session, fact.charging_state) or not session.evse_id:
+    is_gap = _is_gap(state, fact.seq_no)
+    if fact.token is not None or is_gap or not _is_in_state(session, fact.charging_state) or not session.evse_id:
         at = plausible_time(fact.reported_at, received_at, session.clock_offset_ms)[0]
-        session = _with_state(session, fact.charging_state, at)
+        session = _with_state(session, fact.charging_state, at, is_kept=is_gap)
         session = with_token(session, fact.token, token, at, offline=fact.offline)
         if fact.evse_id and not session.evse_id:
             session = replace(session, evse_id=fact.evse_id, connector_id=fact.connector_id or ConnectorId(1))
@@ -362,14 +366,26 @@ def _is_in_state(session: Session, charging_state: ChargingState | None) -> bool
     return charging_state is None or (bool(session.history) and session.history[-1][1] is charging_state)
 
 
-def _with_state(session: Session, charging_state: ChargingState | None, at: datetime) -> Session:
-    """Note a change of state; the same one again is no change."""
-    if charging_state is None or len(session.history) >= MAX_HISTORY:
+def _is_gap(state: State, seq_no: int) -> bool:
+    """Say whether events are missing before this one, or were until it came."""
+    seq_max = state.progress.seq_max
+    return seq_no > (seq_max or 0) + 1 or seq_no in state.session.seq_missing
+
+
+def _with_state(
+    session: Session, charging_state: ChargingState | None, at: datetime, *, is_kept: bool = False
+) -> Session:
+    """Note a change of state; the same one again is no change.
+
+    `is_kept`: beside a gap in the sequence it is noted all the same, so that what fills the gap later has its end.
+    """
+    history = session.history
+    if charging_state is None or len(history) >= MAX_HISTORY or (at, charging_state) in history:
         return session
-    place = bisect_right(session.history, at, key=_instant_of)
-    if place and session.history[place - 1][1] is charging_state:
+    place = bisect_right(history, at, key=_instant_of)
+    if place and history[place - 1][1] is charging_state and not is_kept:
         return session
-    return replace(session, history=(*session.history[:place], (at, charging_state), *session.history[place:]))
+    return replace(session, history=(*history[:place], (at, charging_state), *history[place:]))
 
 
 def _instant_of(entry: tuple[datetime, ChargingState]) -> datetime:
