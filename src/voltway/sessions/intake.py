@@ -130,7 +130,8 @@ _READINGS = Statement(
     "meter_value_insert",
     f"""INSERT INTO meter_value (station_id, evse_id, sampled_at, digest, operator_id, session_id, received_at, context,
           register_milliwh, power_w, current_a, voltage_v, soc_pct, offered_w, extra)
-        SELECT a, b, c, d, e, nullif(f, {NO_UUID_SQL}), g, h, nullif(i, {NULL_INT}), nullif(j, 'NaN'), nullif(k, 'NaN'), nullif(l, 'NaN'),
+        SELECT a, b, c, d, e, nullif(f, {NO_UUID_SQL}), g, h, nullif(i, {NULL_INT}), nullif(j, 'NaN'),
+               nullif(k, 'NaN'), nullif(l, 'NaN'),
                nullif(m, 'NaN'), nullif(n, 'NaN'), o
         FROM unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::bigint[], $5::int[], $6::uuid[], $7::timestamptz[],
           $8::smallint[], $9::bigint[], $10::real[], $11::real[], $12::real[], $13::real[], $14::real[], $15::bytea[])
