@@ -41,6 +41,9 @@ class SessionState(StrEnum):
     HELD = "held"
 
 
+_ENDED, _HELD = SessionState.ENDED, SessionState.HELD
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """The slowly changing part of a session; times are the station's clock less a known `clock_offset_ms`."""
@@ -77,7 +80,7 @@ class Session:
     @property
     def is_open(self) -> bool:
         """Whether the session has not ended yet."""
-        return self.state in (SessionState.PENDING, SessionState.ACTIVE)
+        return self.state is not _ENDED and self.state is not _HELD
 
 
 class Progress(NamedTuple):
@@ -408,7 +411,7 @@ def _with_sequence(state: State, seq_no: int | None) -> State:
         missing |= frozenset(range(seq_max + 1, min(seq_no, seq_max + 1 + _MAX_GAP)))
     if missing != session.seq_missing:
         session = replace(session, seq_missing=missing)
-    return State(session, progress._replace(seq_max=max(seq_no, seq_max or 0)))
+    return State(session, Progress(*progress[:-1], max(seq_no, seq_max or 0)))
 
 
 _MAX_GAP = 1000
