@@ -171,7 +171,7 @@ def _collect(pgconn: PGconn, count: int) -> list[list[Row]]:
                 pass
             case _:
                 failure = failure or _failure(pgconn, result)
-                if isinstance(failure, DatabaseAway):
+                if pgconn.status == ConnStatus.BAD:
                     raise failure
     if failure is not None:
         raise failure
