@@ -151,7 +151,7 @@ async def test_the_overview_in_numbers(seeded: str, feed: tuple[LiveFeed, Hubs, 
     assert found["energy_today_kwh"] == "8"
     assert found["revenue_today"] == {"currency": "EUR", "incl_vat": "0.00"}
     assert found["tariff"] == {
-        "tariff_id": "DAY", "currency": "EUR", "price_kwh_now": "0.39", "vat": None,
+        "tariff_id": "DAY", "currency": "EUR", "price_kwh_now": "0.39", "vat": "19",
         "next_cheaper": None, "next_dearer": None,
     }  # fmt: skip
     assert len(found["power_history"]) >= 180 - 1
