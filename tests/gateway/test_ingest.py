@@ -255,6 +255,17 @@ async def test_an_unknown_token_is_refused_but_its_session_is_kept(desk: Desk) -
     assert desk.rows("SELECT state, token_status FROM session") == [("held", "Unknown")]
 
 
+async def test_a_start_without_authorisation_is_kept(desk: Desk) -> None:
+    """2.x plug and charge by button: the idToken is empty and its type NoAuthorization; nobody is billed."""
+    nobody = PresentedToken(Token(""), "NoAuthorization")
+    start = SessionStarted(EvseId(1), ConnectorId(1), START, nobody, TransactionId("T-9"), 1_000_000)
+    (reply,) = await desk.tell(start)
+    assert isinstance(reply, StartReply)
+    assert desk.rows("SELECT state, token, detail->'anomalies'->1->>0 FROM session") == [
+        ("active", "", "token_unbilled")
+    ]
+
+
 async def test_a_token_is_matched_without_case_and_spaces(desk: Desk) -> None:
     """Row 15."""
     (answer,) = await desk.tell(TokenPresented(PresentedToken(Token(" anna "))))

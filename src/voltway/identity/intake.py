@@ -9,6 +9,7 @@ import orjson
 from voltway.identity.model import match_key_of
 from voltway.infra.pgarrays import INT4, TEXT
 from voltway.infra.pipeline import Row, Statement
+from voltway.kernel.errors import InvalidInput
 from voltway.kernel.facts import PresentedToken, TokenInfo, TokenStatus
 from voltway.kernel.ids import OperatorId
 
@@ -33,8 +34,12 @@ class KnownToken:
 
 
 def token_key(operator_id: OperatorId, token: PresentedToken) -> TokenKey:
-    """Return the key under which a presented token is looked up."""
-    return operator_id, match_key_of(str(token.token))
+    """Return the key under which a presented token is looked up; never fails, since a start is always kept."""
+    try:
+        return operator_id, match_key_of(str(token.token))
+    except InvalidInput:
+        # 2.x sends an empty idToken with NoAuthorization; what can be no token of ours is not found.
+        return operator_id, ""
 
 
 def read_tokens(rows: Iterable[Row]) -> dict[TokenKey, KnownToken]:
