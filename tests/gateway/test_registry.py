@@ -22,6 +22,8 @@ class _Link:
         """Remember."""
         self.reason = reason
 
+    call_back = turn_away
+
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:

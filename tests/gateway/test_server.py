@@ -189,6 +189,19 @@ async def test_a_rejected_station_is_sent_away_and_stays_out(stage: Stage) -> No
     assert (await _status(stage, "/ocpp/S1", "ocpp1.6"))[0] == 403
 
 
+async def test_an_approved_station_is_asked_to_come_again(stage: Stage) -> None:
+    """It would wait out its pending interval, and nothing may be sent to it before its boot is accepted."""
+    await stage.add("S1", approval="pending")
+    async with stage.connect("/ocpp/S1", "ocpp1.6") as socket:
+        await ask(socket, BOOT)
+        await stage.change("S1", approval="approved")
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+        assert socket.close_code == 1012
+    async with stage.connect("/ocpp/S1", "ocpp1.6") as socket:
+        await ask(socket, BOOT)
+
+
 async def test_the_end_of_a_gateway_lets_answers_go_first(stage: Stage) -> None:
     """1012 comes after the reply of what was underway, and nobody new comes in."""
     await stage.add("S1")

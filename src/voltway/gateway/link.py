@@ -158,6 +158,10 @@ class Link(Wire):
         """Close with "policy violation" and a sentence."""
         self.close(WSCloseCode.POLICY_VIOLATION, reason)
 
+    def call_back(self, reason: str) -> None:
+        """Close with "service restart": the station connects again."""
+        self.close(WSCloseCode.SERVICE_RESTART, reason)
+
     def ended(self, findings: tuple[Finding, ...]) -> None:
         """Give the station up, unless another socket has it by now."""
         self._hub.links.discard(self)

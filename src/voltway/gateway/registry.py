@@ -34,6 +34,10 @@ class Occupant(Protocol):
         """Close it: its station may no longer be here."""
         ...
 
+    def call_back(self, reason: str) -> None:
+        """Close it: its station shall come again at once."""
+        ...
+
 
 @dataclass(slots=True, eq=False)
 class Entry:
@@ -167,12 +171,16 @@ class Registry:
         self._pending += station.approval == "pending"
 
     def _change(self, entry: Entry, station: Registered) -> None:
-        self._pending += (station.approval == "pending") - (entry.station.approval == "pending")
+        was_pending = entry.station.approval == "pending"
+        self._pending += (station.approval == "pending") - was_pending
         entry.station = station
         entry.seat.approval = station.approval
         entry.seat.operator_id = station.operator_id
         if station.approval == "rejected" and entry.link is not None:
             entry.link.turn_away("rejected by the operator")
+        elif station.approval == "approved" and was_pending and entry.link is not None:
+            # Nothing may be sent to it before its boot is accepted, and else it would wait out its interval.
+            entry.link.call_back("approved by the operator: boot again")
 
     def _drop_all_but(self, ids: set[int]) -> None:
         for entry in [entry for entry in self._entries.values() if entry.seat.station_id not in ids]:
