@@ -68,7 +68,8 @@ def session() -> State:
     )  # fmt: skip
     start = Start(
         UUID(int=77), OperatorId(1), StationId(1), TX, key_of("start", 1), AT,
-        TokenInfo(TokenStatus.BLOCKED, None, "G"), None, 400_000, synthetic=True, anomalies=(anomaly(AnomalyCode.NO_TARIFF, AT, detail="none"),),
+        TokenInfo(TokenStatus.BLOCKED, None, "G"), None, 400_000,
+        synthetic=True, anomalies=(anomaly(AnomalyCode.NO_TARIFF, AT, detail="none"),),
     )  # fmt: skip
     return rules.started(None, fact, start)
 

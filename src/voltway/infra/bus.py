@@ -109,8 +109,8 @@ class Bus:
             answer = await handler(message.data)
             if answer is not None and message.reply:
                 await message.respond(answer)
-        except Exception:
-            log.exception("bus_handler_failed", subject=message.subject)
+        except Exception as error:  # noqa: BLE001 - a subscription's supervisor: one message is lost, not the subscription
+            log.error("bus_handler_failed", subject=message.subject, exc_info=error)
 
     async def close(self) -> None:
         """Disconnect; pending handlers are given up."""
