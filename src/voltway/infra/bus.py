@@ -6,6 +6,7 @@ Nothing durable lives in it: the bus is a wake-up, the table is the truth.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from traceback import format_exception
 from typing import Protocol
 
 import structlog
@@ -110,7 +111,7 @@ class Bus:
             if answer is not None and message.reply:
                 await message.respond(answer)
         except Exception as error:  # noqa: BLE001 - a subscription's supervisor: one message is lost, not the subscription
-            log.error("bus_handler_failed", subject=message.subject, exc_info=error)
+            log.error("bus_handler_failed", subject=message.subject, exception="".join(format_exception(error)))
 
     async def close(self) -> None:
         """Disconnect; pending handlers are given up."""
