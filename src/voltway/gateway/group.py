@@ -235,7 +235,7 @@ class Group:
         after = rules.updated(state, fact, info, item.received_at)
         self._touch(before, after)
         self._add_readings(item, after, fact.readings, fact.seq_no << 16, received_at)
-        return SessionReply(info)
+        return SessionReply(info) if info is not None else ACKNOWLEDGED
 
     def _ended(self, item: Inbound, fact: SessionEnded, received_at: int) -> Reply:
         seat = item.seat
@@ -251,7 +251,7 @@ class Group:
             after = State(session, after.progress)
         self._touch(before, after)
         self._add_readings(item, after, fact.readings, _digest_of(fact.seq_no, orphan_key_of(fact)), received_at)
-        return SessionReply(info)
+        return SessionReply(info) if info is not None else ACKNOWLEDGED
 
     def _listed(self, item: Inbound, fact: VariablesReported, received_at: int) -> Reply:
         self._stations.add_variables(Owner(item.seat.station_id, item.seat.operator_id), fact, received_at)
