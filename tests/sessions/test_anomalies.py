@@ -1,6 +1,7 @@
 """Anomalies: every code has a sentence, and what touches money is a decision that is written down here."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -29,3 +30,11 @@ def test_the_detail_quotes_the_station() -> None:
     """What was sent stands behind the sentence, in brackets."""
     plain = anomaly(AnomalyCode.REGISTER_FELL, AT)
     assert anomaly(AnomalyCode.REGISTER_FELL, AT, detail="5 to 3").message == f"{plain.message} (5 to 3)"
+
+
+def test_the_operators_page_lists_every_code() -> None:
+    """docs/algorithms/energy.md has one row for each, with its sentence and whether it holds the bill."""
+    page = (Path(__file__).parents[2] / "docs" / "algorithms" / "energy.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    found = [anomaly(code, AT) for code in AnomalyCode]
+    assert rows == [f"| `{it.code}` | {it.message} | {'yes' if it.touches_money else 'no'} |" for it in found]

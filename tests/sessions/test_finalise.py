@@ -1,7 +1,9 @@
 """The end of a session: billed once, held where money is touched, corrected by credit when late data come."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID
 
@@ -170,3 +172,25 @@ def _mark(url: str, code: str, *, touches: str) -> None:
              jsonb_set(detail::jsonb, '{anomalies}', (detail::jsonb->'anomalies') || %s::jsonb)::json""",
         anomaly,
     )
+
+
+async def test_a_refused_card_owes_no_idle_fee(bench: _Bench) -> None:
+    """A 2.x station opens a transaction before the card is refused: without a token and energy there is no bill."""
+    parked = {
+        "id": "PARK", "currency": "EUR",
+        "elements": [{"price_components": [{"type": "PARKING_TIME", "price": 12, "step_size": 60}]}],
+    }  # fmt: skip
+    run_sql(
+        bench.url,
+        """INSERT INTO tariff (operator_id, tariff_id, version, currency, document)
+           VALUES (1, 'PARK', 1, 'EUR', CAST(%s AS json))""",
+        json.dumps(parked),
+    )
+    seed = Seed(
+        end_kwh=100.0, readings=(), tariff=("PARK", 1), detail={"history": [[minute(0).isoformat(), "suspended_ev"]]}
+    )
+    nobody = replace(seed, token=None, token_status=None)
+    assert await bench.finalise(add_session(bench.url, nobody)) == [Outcome.NOTHING_DUE]
+    assert bench.cdrs() == []
+    somebody = add_session(bench.url, replace(seed, transaction="T-2"))
+    assert await bench.finalise(somebody) == [Outcome.BILLED]

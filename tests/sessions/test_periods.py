@@ -182,3 +182,11 @@ def test_another_hour_is_for_those_that_run() -> None:
     more = quote_of(whole, FLAT_RATE, time_zone=BERLIN, is_running=True)
     assert more.next_hour is not None
     assert more.next_hour.excl_vat == 2 * more.cost.excl_vat
+
+
+def test_another_hour_goes_on_with_the_power_that_flows_now() -> None:
+    """A station's first reading says 0 W; the price of the next hour comes from the newest one."""
+    ramped = course(2, 0.5, reading(0, 0, kw=0), reading(1, 0.2, kw=11), reading(2, 0.5, kw=22))
+    more = quote_of(ramped, FLAT_RATE, time_zone=BERLIN, is_running=True).next_hour
+    assert more is not None
+    assert more.excl_vat == Decimal("0.39") * 22

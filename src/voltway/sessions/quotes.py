@@ -1,9 +1,10 @@
 """What a session costs: the one way from its course to money, whether it runs, is held or was billed. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from voltway.kernel.energy import ZERO_ENERGY
-from voltway.sessions.periods import Course, charging_periods
+from voltway.sessions.periods import Course, Sample, charging_periods
 from voltway.tariffs.engine import price
 from voltway.tariffs.explain import Document, session_explanation
 from voltway.tariffs.model import Tariff
@@ -31,8 +32,17 @@ def quote_of(course: Course, tariff: Tariff, *, time_zone: str, is_running: bool
     """Return cost, explanation and, while it runs, the price of another hour."""
     periods = charging_periods(course, tariff, time_zone=time_zone)
     priced = price(tariff, periods, time_zone=time_zone, started_at=course.started_at)
-    more = next_hour(tariff, periods, another_hour(periods[-1]), time_zone=time_zone) if is_running else None
+    more = None
+    if is_running:
+        # A period keeps the power with which it began, often 0 W; the coming hour goes on with the newest reading's.
+        last = replace(periods[-1], power_w=_newest_power_w(course.samples))
+        more = next_hour(tariff, periods, another_hour(last), time_zone=time_zone)
     return Quote(priced.currency, priced.total, session_explanation(priced), more)
+
+
+def _newest_power_w(samples: Sequence[Sample]) -> float | None:
+    newest = max((it for it in samples if it.power_w is not None), key=lambda it: it.at, default=None)
+    return None if newest is None else newest.power_w
 
 
 def is_due(priced: Priced) -> bool:
