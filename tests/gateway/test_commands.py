@@ -140,7 +140,10 @@ async def test_nothing_goes_out_before_the_boot_is_accepted(stage: Stage) -> Non
         assert (await _reply(socket, {"status": "Accepted"}))[0] == "TriggerMessage"
         assert (await asking)["outcome"] == "answered"
         await stage.change("S1", approval="approved")
+        await socket.wait_closed()
+    async with stage.connect("/ocpp/S1", "ocpp1.6") as socket:
         assert (await ask(socket, BOOT))[2]["status"] == "Accepted"
+        await until(lambda: stage.link("S1").outbox.subscription)  # type: ignore[attr-defined]
         sending = asyncio.create_task(_send(stage, action="ClearCache", payload={}))
         await _reply(socket, {"status": "Accepted"})
         assert (await sending)["outcome"] == "answered"

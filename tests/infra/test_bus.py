@@ -88,6 +88,25 @@ async def test_after_unsubscribing_nobody_listens(nats_url: str) -> None:
     await link.close()
 
 
+async def test_a_request_on_its_way_is_answered_when_listening_ends(nats_url: str) -> None:
+    """Whoever asked at the last moment gets an answer or "nobody", and never waits for one in vain."""
+    caller, holder = await bus.connect(nats_url), await bus.connect(nats_url)
+
+    async def answer(data: bytes) -> bytes:
+        return data
+
+    for _ in range(20):
+        subscription = await holder.subscribe("leaving", answer)
+        await holder._client.flush()
+        asking = [asyncio.create_task(caller.request("leaving", b"now", 10)) for _ in range(20)]
+        await asyncio.sleep(0)
+        await holder.end(subscription)
+        answers = await asyncio.gather(*asking, return_exceptions=True)
+        assert all(it == b"now" or isinstance(it, NoResponders) for it in answers)
+    await caller.close()
+    await holder.close()
+
+
 async def test_a_broker_that_is_away_is_said_to_be() -> None:
     """Wake-ups are dropped, since readers look at the table anyway; requests fail at once."""
     lonely = Bus("nats://127.0.0.1:1")

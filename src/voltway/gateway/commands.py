@@ -260,7 +260,7 @@ class Desk:
     async def _unlisten(self, outbox: Outbox) -> None:
         subscription, outbox.subscription = outbox.subscription, None
         if subscription is not None:
-            await subscription.unsubscribe()
+            await self._bus.end(subscription)
 
     async def answer(self, outbox: Outbox, data: bytes) -> Answer:
         """Carry out a request as it came over the bus."""

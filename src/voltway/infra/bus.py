@@ -38,6 +38,9 @@ class BusAway(NotReady):
 class Subscription(Protocol):
     """A subscription that can be ended."""
 
+    async def drain(self) -> None:
+        """Stop listening; what is on its way is still handed over."""
+
     async def unsubscribe(self, limit: int = 0) -> None:
         """Stop receiving."""
         ...
@@ -104,6 +107,13 @@ class Bus:
             task.add_done_callback(self._tasks.discard)
 
         return await self._client.subscribe(subject, cb=on_message)
+
+    async def end(self, subscription: Subscription) -> None:
+        """Stop listening without losing a request that is on its way: whoever asked gets an answer, not a timeout."""
+        if self._client.is_connected:
+            await subscription.drain()
+        else:
+            await subscription.unsubscribe()
 
     async def _handle(self, message: Msg, handler: Handler) -> None:
         try:
