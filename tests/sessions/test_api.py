@@ -40,7 +40,7 @@ async def _finalise(api: Api, *session_ids: UUID) -> list[Outcome]:
 
 
 async def test_a_running_session_is_priced_as_it_is_read(seeded_url: str) -> None:
-    """10 kWh × 0.39 so far; another hour at 20 kW costs twice as much; no CDR is made."""
+    """10 kWh × 0.39 so far; another hour at the 11 kW that flow now is 4.29 more; no CDR is made."""
     session_id = add_session(seeded_url, RUNNING)
     async with running_api(seeded_url, _routes) as api:
         one = (await api.client.get(f"/api/v1/sessions/{session_id}")).json()
@@ -49,7 +49,7 @@ async def test_a_running_session_is_priced_as_it_is_read(seeded_url: str) -> Non
     assert one.keys() >= CONTRACT
     assert (one["energy_kwh"], one["state"], one["tariff_version"]) == ("10", "active", 1)
     assert one["cost"] == {"currency": "EUR", "excl_vat": "3.9", "incl_vat": "4.641"}
-    assert one["next_hour"] == {"excl_vat": "7.8", "incl_vat": "9.282"}
+    assert one["next_hour"] == {"excl_vat": "4.29", "incl_vat": "5.1051"}
     assert [line["text"] for line in one["explanation"]["lines"]] == [
         "10 kWh × 0.39 EUR/kWh = 3.9 EUR",
         "0.5 h of charging time: free",
