@@ -1,5 +1,6 @@
 """The group commit against a real PostgreSQL: what is stored, what is answered, what a repetition changes."""
 
+import gc
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -9,7 +10,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from voltway.gateway.group import Policy
+from voltway.gateway.group import Group, Policy
 from voltway.gateway.inbound import Inbound, LinkNote, Seat
 from voltway.gateway.ingest import Ingest
 from voltway.infra.db import Role, libpq_url
@@ -352,3 +353,18 @@ async def test_the_outbox_says_what_changed(desk: Desk) -> None:
     await desk.tell(ended_16(5, 2_000_000, transaction_id))
     found = desk.rows("SELECT cardinality(sessions), cardinality(ended) FROM outbox ORDER BY outbox_id")
     assert found == [(1, 0), (1, 1)]
+
+
+async def test_a_committed_group_is_free_without_the_collector(desk: Desk) -> None:
+    """No cycle keeps a group and its messages: the gateway's collector runs seldom, and memory would grow meanwhile."""
+    transaction_id = await transaction_of(desk, start_16())
+    gc.collect()
+    gc.disable()
+    try:
+        for minute in range(1, 4):
+            await desk.tell(metered(minute, 1_000_000 + minute, transaction_id, digest=minute))
+        desk.source.replies.clear()
+        left = [it for it in gc.get_objects() if isinstance(it, Group)]
+    finally:
+        gc.enable()
+    assert left == []

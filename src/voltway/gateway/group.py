@@ -6,6 +6,7 @@ The caller above the slices: a fact that touches a station and a session is hand
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 from voltway.gateway.book import Book, EvseKey, SessionKey
@@ -78,18 +79,6 @@ class Group:
         self._stations = StationRows()
         self._sessions = SessionRows()
         self._outbox = OutboxRows()
-        self._rules: dict[type[Fact], Callable[..., Reply]] = {
-            EnergyMetered: self._metered,
-            SessionUpdated: self._updated,
-            HeartbeatReceived: self._beat,
-            StationBooted: self._booted,
-            ConnectorStatusChanged: self._status,
-            TokenPresented: self._presented,
-            SessionStarted: self._started,
-            SessionEnded: self._ended,
-            VariablesReported: self._listed,
-            Notified: self._notified,
-        }
 
     def reads(self) -> list[Work]:
         """Return what must be read before deciding; empty for a group of meter messages."""
@@ -132,7 +121,7 @@ class Group:
     def _decide(self, item: Inbound) -> None:
         seat = item.seat
         received_at = pg_micros(item.received_at)
-        reply = self._rules[type(item.fact)](item, item.fact, received_at)
+        reply = self._RULES[type(item.fact)](self, item, item.fact, received_at)
         frame = item.source.encode(item, reply)
         self._replies.append((item, frame))
         if item.findings:
@@ -367,6 +356,21 @@ class Group:
             self._kept.append(self._sessions.keep(before, state, self._now))
             session = state.session
             self._outbox.add_session(session.operator_id, session.session_id, is_ended=not session.is_open)
+
+    # Functions, not bound methods: a group that held its own methods would be a cycle, and only the collector would
+    # free it with all its messages (measured: 30 % of the gateway's CPU, and its memory grew meanwhile).
+    _RULES: ClassVar[dict[type[Fact], Callable[..., Reply]]] = {
+        EnergyMetered: _metered,
+        SessionUpdated: _updated,
+        HeartbeatReceived: _beat,
+        StationBooted: _booted,
+        ConnectorStatusChanged: _status,
+        TokenPresented: _presented,
+        SessionStarted: _started,
+        SessionEnded: _ended,
+        VariablesReported: _listed,
+        Notified: _notified,
+    }
 
 
 def _digest_of(seq_no: int | None, key: int) -> int:
