@@ -18,6 +18,7 @@ from nats.errors import TimeoutError as NatsTimeout
 from voltway.kernel.errors import NotReady
 
 log = structlog.get_logger()
+_HELLO = "voltway.hello"
 
 Handler = Callable[[bytes], Awaitable[bytes | None]]
 """What a subscriber does with a message; bytes are sent back to who asked."""
@@ -66,6 +67,9 @@ class Bus:
             allow_reconnect=True,
             name="voltway",
         )
+        # The first request makes the inbox for all answers; several first ones at once would race for it.
+        with contextlib.suppress(Error):
+            await self._client.request(_HELLO, timeout=1)
 
     @property
     def is_connected(self) -> bool:

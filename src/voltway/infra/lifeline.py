@@ -17,6 +17,9 @@ from typing import Any
 
 from voltway.kernel.errors import VoltwayError
 
+OVERDUE_S = 6.0
+"""A supervisor kills after 5 s; a role that outlived its supervisor does so itself, a little later."""
+
 
 class Lifeline:
     """What a role holds of its supervisor; `stopping` is set when the role must end (within 5 s)."""
@@ -49,12 +52,22 @@ async def run_with_lifeline(role: Callable[[Lifeline], Awaitable[None]]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lifeline.stopping.set)
     _watch_stdin(loop, lifeline.stopping)
+    overdue = asyncio.create_task(_leave_when_overdue(lifeline.stopping))
     try:
         await role(lifeline)
     except VoltwayError as error:
         lifeline.failed(error.message)
         return 3
+    finally:
+        overdue.cancel()
     return 0
+
+
+async def _leave_when_overdue(stopping: asyncio.Event) -> None:
+    """End the process where a role does not: its database may have died with the supervisor, and nobody kills it."""
+    await stopping.wait()
+    await asyncio.sleep(OVERDUE_S)
+    os._exit(1)
 
 
 def _take_stdout() -> int:
