@@ -4,6 +4,7 @@ It listens on 127.0.0.1 only and asks for a password made at each start, since w
 Nothing durable lives in it. `infra.supervisor` and tests/conftest.py start the process.
 """
 
+import contextlib
 import json
 import os
 import secrets
@@ -45,8 +46,9 @@ class NatsServer:
     def with_port(self) -> "NatsServer | None":
         """Return the server with the port it has bound, None while it has not said so."""
         for path in self.folder.glob("*.ports"):
-            ports = json.loads(path.read_text(encoding="utf-8"))
-            return replace(self, port=int(ports["nats"][0].rpartition(":")[2]))
+            with contextlib.suppress(json.JSONDecodeError):  # the server is still writing it
+                ports = json.loads(path.read_text(encoding="utf-8"))
+                return replace(self, port=int(ports["nats"][0].rpartition(":")[2]))
         return None
 
     def _configuration(self) -> str:
