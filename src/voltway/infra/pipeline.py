@@ -86,19 +86,21 @@ class Pipeline:
             DatabaseAway: the connection was lost, the outcome is unknown.
             DataRefused: a value or constraint was refused, nothing is written.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, works)
+        # Packed here: two threads that both want the interpreter hand it to and fro at a price.
+        packed = [_packed(work) for work in works]
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, works, packed)
 
     async def close(self) -> None:
         """Close the connection and its thread."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
         self._thread.shutdown(wait=False)
 
-    def _run(self, works: Sequence[Work]) -> list[list[Row]]:
+    def _run(self, works: Sequence[Work], packed: Sequence[tuple[bytes, list[bytes]]]) -> list[list[Row]]:
         try:
             pgconn = self._connect()
             for work in works:
                 self._prepare(pgconn, work.statement)
-            return _exchange(pgconn, [_packed(work) for work in works])
+            return _exchange(pgconn, packed)
         except psycopg.OperationalError as error:
             self._disconnect()
             raise DatabaseAway(f"the database is away: {error}") from error
