@@ -37,7 +37,7 @@ from voltway.tariffs.model import (
     Restrictions,
     Tariff,
     TaxIncluded,
-    TimeSplit,
+    Volumes,
 )
 from voltway.tariffs.priced import AdjustmentKind, Cost, CostKind
 
@@ -88,7 +88,7 @@ def test_a_start_fee_energy_and_parking_in_blocks_of_15_minutes_cost_7_00_and_7_
     assert costs[CostKind.FIXED].excl_vat == Fraction("0.5")
     assert costs[CostKind.ENERGY].excl_vat == 5
     assert costs[CostKind.PARKING] == Cost(Fraction("1.5"), Fraction("1.8"))
-    assert (priced.energy, priced.hours) == (Energy(20_000_000), Fraction(8, 3))
+    assert (priced.milliwh, priced.hours) == (20_000_000, Fraction(8, 3))
     assert priced.parking_hours == Fraction(2, 3)
 
 
@@ -449,10 +449,12 @@ def test_periods_choose_among_tariffs() -> None:
 def test_one_period_may_carry_several_dimensions() -> None:
     """Billing note 13 (#453): explicit times of a CDR's period, and a period that says nothing of energy."""
     of = tariff(element(component(TIME, "4"), component(PARKING, "8"), component(ENERGY, "1")))
-    period = ChargingPeriod(at(DAY), at(DAY) + timedelta(hours=1), None, split=TimeSplit(2_700_000_000, 900_000_000))
+    period = ChargingPeriod(
+        at(DAY), at(DAY) + timedelta(hours=1), None, volumes=Volumes(None, 2_700_000_000, 900_000_000)
+    )
     assert excl(of, [period]) == 5
     graced = replace(of, idle=IdleRule(grace_s=600))
-    idle = replace(period, kind=PARKED, split=TimeSplit(None, 900_000_000))
+    idle = replace(period, kind=PARKED, volumes=Volumes(None, None, 900_000_000))
     assert excl(graced, [idle]) == Fraction(8 * 5, 60)
 
 

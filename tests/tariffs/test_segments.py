@@ -23,7 +23,7 @@ from tests.tariffs.building import (
 )
 
 from voltway.kernel.energy import Energy
-from voltway.tariffs.model import IdleRule, OcpiVersion, Restrictions, TimeSplit
+from voltway.tariffs.model import IdleRule, OcpiVersion, Restrictions, Volumes
 from voltway.tariffs.segments import another_hour, cut_periods, next_hour
 
 NIGHT = tariff(
@@ -44,9 +44,9 @@ def test_periods_are_cut_at_times_and_energies() -> None:
 
 def test_periods_without_inside_stay_whole() -> None:
     """A CDR's period with explicit times is judged by its start; a period without energy has none to share."""
-    period = replace(stays("2026-03-02T20:30", (120, "20", CHARGING))[0], split=TimeSplit(time_us=1))
+    period = replace(stays("2026-03-02T20:30", (120, "20", CHARGING))[0], volumes=Volumes(time_us=1))
     assert cut_periods(NIGHT, [period], time_zone=BERLIN) == [period]
-    silent = replace(period, split=None, energy=None)
+    silent = replace(period, volumes=None, energy=None)
     assert [piece.energy for piece in cut_periods(NIGHT, [silent], time_zone=BERLIN)] == [None, None]
 
 

@@ -75,14 +75,31 @@ def ratio_text(numerator: int, denominator: int, places: int = 10) -> str:
     >>> ratio_text(-2, 3, 4)
     '-0.6667'
     """
-    if not numerator:
-        return "0"
-    scale = 10**places
+    return scaled_text(scaled_half_up(numerator, denominator, places), places)
+
+
+def scaled_half_up(numerator: int, denominator: int, places: int = 10) -> int:
+    """Return numerator/denominator (denominator > 0) in units of 10^-places, half away from zero.
+
+    >>> scaled_half_up(-2, 3, 4)
+    -6667
+    """
+    scale: int = 10**places
     magnitude = (2 * abs(numerator) * scale + denominator) // (2 * denominator)
-    sign = "-" if numerator < 0 and magnitude else ""
-    whole, part = divmod(magnitude, scale)
-    digits = str(part).rjust(places, "0").rstrip("0") if part else ""
-    return f"{sign}{whole}.{digits}" if digits else f"{sign}{whole}"
+    return magnitude if numerator >= 0 else -magnitude
+
+
+def scaled_text(units: int, places: int = 10) -> str:
+    """Write units of 10^-places without exponent or trailing zeros.
+
+    >>> scaled_text(-6670, 4)
+    '-0.667'
+    """
+    if not units:
+        return "0"
+    whole, part = divmod(abs(units), 10**places)
+    sign = "-" if units < 0 else ""
+    return f"{sign}{whole}.{str(part).rjust(places, '0').rstrip('0')}" if part else f"{sign}{whole}"
 
 
 def half_up(exact: Decimal, places: int) -> Decimal:

@@ -99,7 +99,7 @@ def cdr_of(billed: Billed, place: Place, party: Party, *, number: int, now: date
         started_at=session.started_at,
         ended_at=session.ended_at,
         currency=priced.currency,
-        energy_milliwh=priced.energy.milliwh,
+        energy_milliwh=int(priced.milliwh),
         total_excl_vat=Decimal(decimal_text(total.excl_vat)),
         total_incl_vat=None if total.incl_vat is None else Decimal(decimal_text(total.incl_vat)),
         document=dumps(cdr_document(head, priced, billed.tariff)),

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from voltway.kernel.energy import ZERO_ENERGY
 from voltway.sessions.periods import Course, Sample, charging_periods
 from voltway.tariffs.engine import price
 from voltway.tariffs.explain import Document, session_explanation
@@ -48,4 +47,4 @@ def _newest_power_w(samples: Sequence[Sample]) -> float | None:
 def is_due(priced: Priced) -> bool:
     """Say whether anything is owed: energy flowed or time was used; a failed start is free (billing note 58)."""
     costs = priced.costs()
-    return priced.energy > ZERO_ENERGY or any(costs[kind].excl_vat > 0 for kind in (CostKind.TIME, CostKind.PARKING))
+    return priced.milliwh > 0 or any(costs[kind].excl_vat > 0 for kind in (CostKind.TIME, CostKind.PARKING))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from math import ceil
 from typing import NamedTuple
 
 from voltway.kernel.clock import from_micros, to_micros
@@ -55,7 +56,7 @@ def boundaries(
 def energy_thresholds(tariff: Tariff) -> tuple[int, ...]:
     """Return the session energies in milliwatt-hours at which a restriction changes its answer, sorted."""
     bounds = (bound for r in _restrictions(tariff) for bound in (r.min_kwh, r.max_kwh))
-    return tuple(sorted({milliwh_bound(bound) for bound in bounds if bound is not None and bound > 0}))
+    return tuple(sorted({ceil(milliwh_bound(bound)) for bound in bounds if bound is not None and bound > 0}))
 
 
 @lru_cache(maxsize=1024)

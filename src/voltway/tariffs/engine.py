@@ -5,11 +5,14 @@ where OCPI is silent stand in docs/algorithms/price.md. Instants at which a pric
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
+from itertools import pairwise
+from math import ceil
 
 from voltway.kernel.clock import from_micros, to_micros
-from voltway.kernel.energy import ZERO_ENERGY, Energy
+from voltway.kernel.energy import Energy
 from voltway.tariffs.boundaries import (
     NextPrice,
     boundaries,
@@ -20,18 +23,19 @@ from voltway.tariffs.boundaries import (
     next_dearer,
     power_bands,
 )
-from voltway.tariffs.model import ChargingPeriod, Dimension, PeriodKind, PriceLimit, Tariff
-from voltway.tariffs.priced import Adjustment, AdjustmentKind, Exact, Line, Priced, PricedPeriod, PriceWarning
+from voltway.tariffs.model import ChargingPeriod, Dimension, PeriodKind, PriceLimit, Tariff, Volumes
+from voltway.tariffs.priced import Adjustment, AdjustmentKind, Line, Priced, PricedPeriod, PriceWarning
 from voltway.tariffs.rates import (
     MICROS_PER_SECOND,
     Candidates,
     Compiled,
+    Exact,
     Moment,
     Plan,
     Rate,
+    WallClock,
     choose,
     compiled,
-    local_clock,
 )
 
 __all__ = [
@@ -48,6 +52,7 @@ __all__ = [
 ]
 
 _RESERVED = PeriodKind.RESERVATION
+_PARKING = list(Dimension).index(Dimension.PARKING_TIME)
 
 
 def price(
@@ -64,7 +69,7 @@ def price(
     Raises KeyError where a period names a tariff that is not given or the zone does not exist.
     """
     one = (tariffs,) if isinstance(tariffs, Tariff) else tuple(tariffs)
-    ordered = sorted(periods, key=_order)
+    ordered = _in_order(periods)
     run = _Run(compiled(one), time_zone, reservation_expired=reservation_expired)
     run.begin(ordered, started_at)
     for period in ordered:
@@ -74,35 +79,45 @@ def price(
 
 
 def split_at(period: ChargingPeriod, instant: datetime, energy: Energy) -> tuple[ChargingPeriod, ChargingPeriod]:
-    """Cut a period without explicit times at an instant inside; `energy` is what the front gets (if it has any)."""
-    assert period.split is None, "a period with explicit times has no inside"
+    """Cut a period without explicit volumes at an instant inside; `energy` is what the front gets (if it has any)."""
+    assert period.volumes is None, "a period with explicit volumes has no inside"
     whole = period.energy
     front, back = (None, None) if whole is None else (energy, Energy(whole.milliwh - energy.milliwh))
-    return _part(period, period.start, instant, front), _part(period, instant, period.end, back)
+    return (
+        replace(period, end=instant, energy=front),
+        replace(period, start=instant, energy=back),
+    )
 
 
-def _part(whole: ChargingPeriod, start: datetime, end: datetime, energy: Energy | None) -> ChargingPeriod:
-    return ChargingPeriod(start, end, energy, whole.kind, whole.power_w, whole.current_a, whole.tariff_id)
+def _in_order(periods: Iterable[ChargingPeriod]) -> list[ChargingPeriod]:
+    """Return the periods in time order; where several begin together, in one that does not depend on how they came."""
+    found = list(periods)
+    if any(after.start <= before.start for before, after in pairwise(found)):
+        found.sort(key=_order)
+    return found
 
 
-def _order(period: ChargingPeriod) -> tuple[int, int, bool, int, PeriodKind]:
-    milliwh = period.energy.milliwh if period.energy is not None else 0
-    return to_micros(period.start), to_micros(period.end), period.energy is not None, milliwh, period.kind
+def _order(period: ChargingPeriod) -> tuple[object, ...]:
+    milliwh = period.energy.milliwh if period.energy is not None else -1
+    volumes = period.volumes or Volumes()
+    explicit = (volumes.energy_milliwh or 0, volumes.time_us or 0, volumes.parking_us or 0)
+    return period.start, period.end, milliwh, explicit, period.kind, period.power_w or 0.0, period.tariff_id or ""
 
 
 class _Draft:
     """A period while it is priced: its lines may still grow by the step size or shrink by a cap."""
 
-    __slots__ = ("lines", "period", "plan")
+    __slots__ = ("lines", "milliwh", "period", "plan")
 
     def __init__(self, period: ChargingPeriod, plan: Plan) -> None:
         self.period = period
         self.plan = plan
         self.lines: list[Line] = []
+        self.milliwh = _milliwh(period)
 
     def done(self) -> PricedPeriod:
         p = self.period
-        return PricedPeriod(p.start, p.end, p.kind, p.energy, self.plan.tariff.id, tuple(self.lines))
+        return PricedPeriod(p.start, p.end, p.kind, self.milliwh, self.plan.tariff.id, tuple(self.lines))
 
 
 class _Run:
@@ -119,6 +134,9 @@ class _Run:
         self.reservation = Moment()
         self.session_start_us = 0
         self.reservation_start_us = 0
+        self.wall: WallClock | None = None
+        self.steps: list[_Step | None] = [None] * len(Dimension)
+        self.is_free = [False] * len(Dimension)
         idle = tariffs.default.tariff.idle
         self.grace_left_us = idle.grace_s * MICROS_PER_SECOND if idle is not None else 0
 
@@ -126,16 +144,19 @@ class _Run:
         """Find where durations and the locked clock begin: for reservations at their own first period."""
         first = started_at or next((p.start for p in ordered if p.kind is not _RESERVED), None)
         reserved = next((p.start for p in ordered if p.kind is _RESERVED), None)
+        if self.tariffs.needs_clock and ordered:
+            earliest = min(ordered[0].start, first or ordered[0].start)
+            self.wall = WallClock(self.time_zone, earliest, ordered[-1].start)
         if first is not None:
             self.session_start_us = to_micros(first)
-            if any(plan.needs_clock for plan in self.tariffs.plans.values()):
-                self.session.start_clock = local_clock(first, self.time_zone)
+            if self.wall is not None:
+                self.session.start_clock = self.wall.at(self.session_start_us)
         if reserved is not None:
             self.reservation_start_us = to_micros(reserved)
 
     def cut_grace(self, period: ChargingPeriod) -> Iterable[ChargingPeriod]:
         """Cut an idle period at the end of the grace, so that each piece is free or priced as a whole."""
-        if period.kind is not PeriodKind.PARKING or not self.grace_left_us or period.split is not None:
+        if not self.grace_left_us or period.kind is not PeriodKind.PARKING or period.volumes is not None:
             return (period,)
         start_us, end_us = to_micros(period.start), to_micros(period.end)
         if end_us - start_us <= self.grace_left_us:
@@ -157,51 +178,66 @@ class _Run:
             self._add_session(draft, start_us, span_us)
 
     def _add_reservation(self, draft: _Draft, start_us: int, span_us: int) -> None:
-        moment, plan = self.reservation, draft.plan
-        self._look(moment, draft, start_us - self.reservation_start_us)
+        plan = draft.plan
+        self._look(self.reservation, draft, start_us, start_us - self.reservation_start_us)
         candidates = plan.expired_time if self.expired else plan.reservation_time
         self._line(draft, candidates, Dimension.RESERVATION_TIME, span_us)
-        self._flat(draft, plan.reservation_flat, moment, is_reservation=True)
+        self._flat(draft, plan.reservation_flat, self.reservation, is_reservation=True)
 
     def _add_session(self, draft: _Draft, start_us: int, span_us: int) -> None:
-        moment, plan, period = self.session, draft.plan, draft.period
-        self._look(moment, draft, start_us - self.session_start_us)
-        charging_us, parking_us = _times(period, span_us)
-        energy = period.energy
-        if energy is not None and (energy.milliwh or parking_us is None):
-            self._line(draft, plan.energy, Dimension.ENERGY, energy.milliwh)
+        moment, plan = self.session, draft.plan
+        self._look(moment, draft, start_us, start_us - self.session_start_us)
+        charging_us, parking_us = _times(draft.period, span_us)
+        milliwh = draft.milliwh
+        if milliwh or (milliwh is not None and parking_us is None):
+            self._line(draft, plan.energy, Dimension.ENERGY, milliwh)
         if charging_us is not None:
             self._line(draft, plan.time, Dimension.TIME, charging_us)
         if parking_us is not None:
             self._parking(draft, parking_us)
         self._flat(draft, plan.flat, moment, is_reservation=False)
-        moment.energy_milliwh += (energy or ZERO_ENERGY).milliwh
+        moment.energy_milliwh += milliwh or 0
 
-    def _look(self, moment: Moment, draft: _Draft, elapsed_us: int) -> None:
+    def _look(self, moment: Moment, draft: _Draft, start_us: int, elapsed_us: int) -> None:
         period = draft.period
         moment.elapsed_us = max(0, elapsed_us)  # a period before the start belongs to the first instant
-        moment.power_w = period.power_w
-        moment.current_a = period.current_a
-        if draft.plan.needs_clock:
-            moment.clock = local_clock(period.start, self.time_zone)
+        moment.power_w, moment.power_max_w = period.power_w, period.power_max_w
+        moment.current_a, moment.current_max_a = period.current_a, period.current_max_a
+        if self.wall is not None:
+            moment.clock = self.wall.at(start_us)
             if moment.start_clock is None:
                 moment.start_clock = moment.clock
 
-    def _line(self, draft: _Draft, candidates: Candidates, dimension: Dimension, quantity: int) -> None:
+    def _line(self, draft: _Draft, candidates: Candidates, dimension: Dimension, quantity: Exact) -> None:
         moment = self.reservation if dimension is Dimension.RESERVATION_TIME else self.session
         rate = choose(candidates, moment)
         if rate is None:
             rate = draft.plan.free[dimension]
-            if candidates:
+            if candidates and quantity and not self.is_free[rate.slot]:
                 self._warn_free(dimension)
+                self.is_free[rate.slot] = True
+            draft.lines.append(_line_of(rate, quantity))
+            return
+        self.is_free[rate.slot] = False
+        if quantity:
+            self._count(draft, rate, quantity)
         draft.lines.append(_line_of(rate, quantity))
 
-    def _parking(self, draft: _Draft, quantity_us: int) -> None:
+    def _count(self, draft: _Draft, rate: Rate, quantity: Exact) -> None:
+        """Remember the total and the newest line of a dimension for the step size, before the line is there."""
+        step = self.steps[rate.slot]
+        if step is None:
+            self.steps[rate.slot] = _Step(quantity, draft, len(draft.lines))
+        else:
+            step.total += quantity
+            step.draft, step.index = draft, len(draft.lines)
+
+    def _parking(self, draft: _Draft, quantity_us: Exact) -> None:
         """Price idle time: the grace first, then our exempt windows, then the tariff's elements."""
         plan = draft.plan
         free_us = min(self.grace_left_us, quantity_us)
         if free_us:
-            self.grace_left_us -= free_us
+            self.grace_left_us = max(0, self.grace_left_us - ceil(free_us))
             draft.lines.append(_line_of(plan.grace, free_us))
         if free_us and free_us == quantity_us:
             return
@@ -222,16 +258,20 @@ class _Run:
 
     def _warn_free(self, dimension: Dimension) -> None:
         path = f"/periods/{len(self.drafts) - 1}"
-        message = f"No element prices {dimension} here, so it is free; add an element without restrictions at the end."
+        message = f"No element prices {dimension} from here on, so it is free; add one without restrictions at the end."
         self.warnings.append(PriceWarning("free_dimension", path, message))
 
     def finish(self, first: Tariff) -> Priced:
         """Round by the step sizes, apply the cap and the limits, and hand over."""
         self._expire()
-        _round_steps(self.drafts)
+        _round_steps(self.steps)
         _cap_idle(self.drafts, self.tariffs)
-        lines = [line for draft in self.drafts for line in draft.lines]
-        excl, incl = sum(line.excl for line in lines), sum(line.incl for line in lines)
+        excl: Exact = 0
+        incl: Exact = 0
+        for draft in self.drafts:
+            for line in draft.lines:
+                excl += line.excl
+                incl += line.incl
         starting = self.drafts[0].plan.tariff if self.drafts else first
         adjustments = _adjust(starting, excl, incl, self.tariffs.denominator) if self.drafts else ()
         return Priced(
@@ -256,14 +296,29 @@ class _Run:
             reserved[-1].lines.append(_line_of(rate, 1))
 
 
-def _times(period: ChargingPeriod, span_us: int) -> tuple[int | None, int | None]:
+class _Step:
+    """What of one dimension was priced so far, and the newest line of it: that one is rounded."""
+
+    __slots__ = ("draft", "index", "total")
+
+    def __init__(self, total: Exact, draft: _Draft, index: int) -> None:
+        self.total, self.draft, self.index = total, draft, index
+
+
+def _milliwh(period: ChargingPeriod) -> Exact | None:
+    if period.volumes is not None:
+        return period.volumes.energy_milliwh
+    return period.energy.milliwh if period.energy is not None else None
+
+
+def _times(period: ChargingPeriod, span_us: int) -> tuple[Exact | None, Exact | None]:
     """Return charging and parking time in microseconds; None where the period has no such dimension."""
-    if period.split is not None:
-        return period.split.time_us, period.split.parking_us
+    if period.volumes is not None:
+        return period.volumes.time_us, period.volumes.parking_us
     return (span_us, None) if period.kind is PeriodKind.CHARGING else (None, span_us)
 
 
-def _line_of(rate: Rate, quantity: int) -> Line:
+def _line_of(rate: Rate, quantity: Exact) -> Line:
     return Line(rate, quantity, quantity, quantity * rate.excl_factor, quantity * rate.incl_factor)
 
 
@@ -271,24 +326,16 @@ def _billed(line: Line, billed: Exact) -> Line:
     return Line(line.rate, line.quantity, billed, billed * line.rate.excl_factor, billed * line.rate.incl_factor)
 
 
-def _round_steps(drafts: Sequence[_Draft]) -> None:
+def _round_steps(steps: Sequence[_Step | None]) -> None:
     """Round energy once, reservation time once, and parking or else charging time once (billing notes 1 to 6)."""
-    totals: dict[Dimension, int] = {}
-    last: dict[Dimension, tuple[_Draft, int]] = {}
-    for draft in drafts:
-        for index, line in enumerate(draft.lines):
-            if line.rate.element is not None and line.quantity:
-                dimension = line.rate.dimension
-                totals[dimension] = totals.get(dimension, 0) + line.quantity
-                last[dimension] = draft, index
-    for dimension, (draft, index) in last.items():
-        if dimension is Dimension.TIME and Dimension.PARKING_TIME in totals:
+    for dimension, step in zip(Dimension, steps, strict=True):
+        if step is None or (dimension is Dimension.TIME and steps[_PARKING] is not None):
             continue
-        line = draft.lines[index]
-        if step := line.rate.step_units:
-            extra = -totals[dimension] % step
+        line = step.draft.lines[step.index]
+        if line.rate.step_units:
+            extra = -step.total % line.rate.step_units
             if extra:
-                draft.lines[index] = _billed(line, line.quantity + extra)
+                step.draft.lines[step.index] = _billed(line, line.quantity + extra)
 
 
 def _cap_idle(drafts: Sequence[_Draft], tariffs: Compiled) -> None:

@@ -3,18 +3,17 @@
 Reads `Priced` and writes decimal strings (half up to 10 decimals, contracts.md); no arithmetic of money lives here.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from fractions import Fraction
 
 from voltway.kernel.clock import to_rfc3339
-from voltway.kernel.money import decimal_text, ratio_text
+from voltway.kernel.money import decimal_text, ratio_text, scaled_half_up, scaled_text
 from voltway.tariffs.model import Dimension
 from voltway.tariffs.priced import Adjustment, AdjustmentKind, Cost, CostKind, Exact, Line, Priced
 
 Document = dict[str, object]
 
-_UNITS = {Dimension.ENERGY: "kWh", Dimension.FLAT: "session"}
 _SENTENCE_PLACES = 6
 _NAMES = {
     Dimension.ENERGY: "energy",
@@ -38,7 +37,7 @@ def price_document(priced: Priced) -> Document:
         "total_parking_cost": cost_document(costs[CostKind.PARKING]),
         "total_fixed_cost": cost_document(costs[CostKind.FIXED]),
         "total_reservation_cost": cost_document(costs[CostKind.RESERVATION]),
-        "total_energy": decimal_text(priced.energy.kwh),
+        "total_energy": decimal_text(priced.kwh),
         "total_time": decimal_text(priced.hours),
         "total_parking_time": decimal_text(priced.parking_hours),
         "adjustments": [_adjustment_document(item, has_vat=priced.has_vat) for item in priced.adjustments],
@@ -68,14 +67,13 @@ def session_explanation(priced: Priced) -> Document:
     The printed amounts add up to the printed total: each is the difference of two rounded running sums, so it may
     differ from its own exact value by one unit of the tenth decimal. Lines also carry `start`, `end` and `text`.
     """
-    runs = _merged(priced)
-    adjusted = [(item.excl_vat, item.incl_vat) for item in priced.adjustments]
-    amounts = _adding_up([(run.line.excl_vat, run.line.incl_vat) for run in runs] + adjusted)
-    lines = [_run_document(run, priced) | _amounts(pair, priced) for run, pair in zip(runs, amounts, strict=False)]
-    adjustments = [
-        {"kind": item.kind.value, "text": _adjustment_sentence(item, priced.currency)} | _amounts(pair, priced)
-        for item, pair in zip(priced.adjustments, amounts[len(runs) :], strict=True)
-    ]
+    printed = _Printed(priced)
+    lines = [_run_document(run, priced.currency, printed) for run in _merged(priced)]
+    adjustments = []
+    for item in priced.adjustments:
+        amounts = printed.amounts(item.excl_vat * priced.denominator, item.incl_vat * priced.denominator)
+        text = _adjustment_sentence(item, priced.currency)
+        adjustments.append({"kind": item.kind.value, "text": text, "excl_vat": amounts[0], "incl_vat": amounts[1]})
     return {"lines": lines, "adjustments": adjustments}
 
 
@@ -84,96 +82,131 @@ def sentence(line: Line, currency: str) -> str:
 
     For example `12.345 kWh × 0.39 EUR/kWh = 4.81455 EUR` (without VAT; six decimals where they do not end).
     """
-    rate = line.rate
-    unit = _UNITS.get(rate.dimension, "h")
-    measured, billed = line.quantity_exact, line.billed_exact
+    rate, quantity, billed, excl, _ = line
+    unit = rate.unit
+    measured = _exact_text(quantity, rate.unit_size, _SENTENCE_PLACES)
     if rate.element is None:
         why = _NOTES.get(rate.note or "", "free")
-        return f"{_short(measured)} {unit} of {_NAMES[rate.dimension]}: {why}"
-    amount = f"{_short(line.excl_vat)} {currency}"
+        return f"{measured} {unit} of {_NAMES[rate.dimension]}: {why}"
+    amount = f"{_exact_text(excl, rate.denominator, _SENTENCE_PLACES)} {currency}"
     if rate.dimension is Dimension.FLAT:
         return f"{'Reservation fee' if rate.is_reservation else 'Start fee'}: {amount}"
-    reason = f" (measured {_short(measured)} {unit})" if measured != billed else ""
-    return f"{_short(billed)} {unit}{reason} × {rate.price_text} {currency}/{unit} = {amount}"
+    if quantity == billed:
+        return f"{measured} {unit} × {rate.price_text} {currency}/{unit} = {amount}"
+    counted = _exact_text(billed, rate.unit_size, _SENTENCE_PLACES)
+    return f"{counted} {unit} (measured {measured} {unit}) × {rate.price_text} {currency}/{unit} = {amount}"
 
 
 class _Run:
     """Lines of one rate without another rate of that dimension between them."""
 
-    __slots__ = ("end", "line", "start")
+    __slots__ = ("billed", "end", "excl", "incl", "quantity", "rate", "start")
 
     def __init__(self, line: Line, start: datetime, end: datetime) -> None:
-        self.line, self.start, self.end = line, start, end
+        self.rate, self.quantity, self.billed, self.excl, self.incl = line
+        self.start, self.end = start, end
 
     def grow(self, line: Line, end: datetime) -> None:
-        own = self.line
-        sums = own.quantity + line.quantity, own.billed + line.billed, own.excl + line.excl, own.incl + line.incl
-        self.line, self.end = Line(own.rate, *sums), end
+        self.quantity += line.quantity
+        self.billed += line.billed
+        self.excl += line.excl
+        self.incl += line.incl
+        self.end = end
+
+    @property
+    def line(self) -> Line:
+        return Line(self.rate, self.quantity, self.billed, self.excl, self.incl)
 
 
 def _merged(priced: Priced) -> list[_Run]:
     runs: list[_Run] = []
-    open_runs: dict[Dimension, _Run] = {}
+    newest: list[_Run | None] = [None] * len(Dimension)
     for period in priced.periods:
         for line in period.lines:
-            run = open_runs.get(line.rate.dimension)
-            if run is not None and run.line.rate is line.rate:
+            slot = line.rate.slot
+            run = newest[slot]
+            if run is not None and run.rate is line.rate:
                 run.grow(line, period.end)
-                continue
-            run = open_runs[line.rate.dimension] = _Run(line, period.start, period.end)
-            runs.append(run)
+            else:
+                run = newest[slot] = _Run(line, period.start, period.end)
+                runs.append(run)
     return runs
 
 
-def _adding_up(pairs: Iterable[tuple[Fraction, Fraction]]) -> list[tuple[Fraction, Fraction]]:
-    """Round running sums instead of amounts, so that what is printed adds up to the printed total."""
-    sums, printed = (Fraction(0), Fraction(0)), (Fraction(0), Fraction(0))
-    found = []
-    for excl, incl in pairs:
-        sums = sums[0] + excl, sums[1] + incl
-        rounded = Fraction(decimal_text(sums[0])), Fraction(decimal_text(sums[1]))
-        found.append((rounded[0] - printed[0], rounded[1] - printed[1]))
-        printed = rounded
-    return found
+class _Printed:
+    """Amounts as they are printed: differences of rounded running sums, so that they add up to the printed total."""
+
+    __slots__ = ("_denominator", "_excl", "_has_vat", "_incl", "_printed_excl", "_printed_incl")
+
+    def __init__(self, priced: Priced) -> None:
+        self._denominator, self._has_vat = priced.denominator, priced.has_vat
+        self._excl: Exact = 0
+        self._incl: Exact = 0
+        self._printed_excl = self._printed_incl = 0
+
+    def amounts(self, excl: Exact, incl: Exact) -> tuple[str, str | None]:
+        """Return the texts of the next amount, without and with VAT (None where there is no VAT at all)."""
+        self._excl += excl
+        units = _units(self._excl, self._denominator)
+        excl_text = scaled_text(units - self._printed_excl)
+        self._printed_excl = units
+        if not self._has_vat:
+            return excl_text, None
+        self._incl += incl
+        units = _units(self._incl, self._denominator)
+        incl_text = scaled_text(units - self._printed_incl)
+        self._printed_incl = units
+        return excl_text, incl_text
 
 
-def _amounts(pair: tuple[Fraction, Fraction], priced: Priced) -> Document:
-    return cost_document(Cost(pair[0], pair[1] if priced.has_vat else None))
+def _run_document(run: _Run, currency: str, printed: _Printed) -> Document:
+    line = run.line
+    excl, incl = printed.amounts(run.excl, run.incl)
+    document = _line_head(line)
+    document["excl_vat"] = excl
+    document["incl_vat"] = incl
+    document["start"] = to_rfc3339(run.start)
+    document["end"] = to_rfc3339(run.end)
+    document["text"] = sentence(line, currency)
+    return document
 
 
-def _run_document(run: _Run, priced: Priced) -> Document:
-    times: Document = {"start": to_rfc3339(run.start), "end": to_rfc3339(run.end)}
-    return _line_document(run.line, has_vat=priced.has_vat) | times | {"text": sentence(run.line, priced.currency)}
+def _units(exact: Exact, denominator: int) -> int:
+    return scaled_half_up(exact.numerator, exact.denominator * denominator)
 
 
-def _exact_text(exact: Exact, denominator: int) -> str:
-    if isinstance(exact, int):
-        return ratio_text(exact, denominator)
-    return ratio_text(exact.numerator, exact.denominator * denominator)
+def _exact_text(exact: Exact, denominator: int, places: int = 10) -> str:
+    return ratio_text(exact.numerator, exact.denominator * denominator, places)
 
 
-def _line_document(line: Line, *, has_vat: bool) -> Document:
-    rate, quantity, billed, excl, incl = line
-    size, denominator = rate.unit_size, rate.denominator
-    measured = ratio_text(quantity, size)
-    amount = _exact_text(excl, denominator)
+def _line_head(line: Line) -> Document:
+    rate, quantity, billed, _, _ = line
+    measured = _exact_text(quantity, rate.unit_size)
     document: Document = {
-        "dimension": rate.dimension.value,
+        "dimension": rate.dimension_text,
         "quantity": measured,
-        "billed_quantity": measured if billed == quantity else _exact_text(billed, size),
-        "unit": _UNITS.get(rate.dimension, "h"),
+        "billed_quantity": measured if billed == quantity else _exact_text(billed, rate.unit_size),
+        "unit": rate.unit,
         "tariff_id": rate.tariff_id,
         "element": rate.element,
         "price": rate.price_text,
         "vat": rate.vat_text,
         "step_size": rate.step_size,
-        "excl_vat": amount,
-        "incl_vat": (amount if incl == excl else _exact_text(incl, denominator)) if has_vat else None,
     }
     if rate.is_reservation:
         document["reservation"] = True
     if rate.note is not None:
         document["note"] = rate.note
+    return document
+
+
+def _line_document(line: Line, *, has_vat: bool) -> Document:
+    denominator = line.rate.denominator
+    document = _line_head(line)
+    document["excl_vat"] = amount = _exact_text(line.excl, denominator)
+    document["incl_vat"] = (
+        (amount if line.incl == line.excl else _exact_text(line.incl, denominator)) if has_vat else None
+    )
     return document
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 
 from voltway.kernel.energy import Energy
 from voltway.kernel.errors import Fault
@@ -152,6 +153,8 @@ class Tariff:
     idle: IdleRule | None = None
     price_lock: bool = False
     extra: JsonObject = field(default_factory=dict)
+    document: JsonObject | None = field(default=None, compare=False, repr=False)
+    """The OCPI document it was read from, None where we made it; written back as long as it says the same."""
 
     def __hash__(self) -> int:
         """Hash cheaply: every sample prices again, and the compiled form is looked up by the tariff."""
@@ -164,11 +167,12 @@ class Tariff:
 
 
 @dataclass(frozen=True, slots=True)
-class TimeSplit:
-    """Explicit times of one CDR period in microseconds, where it carries several dimensions; None: has no such one."""
+class Volumes:
+    """Explicit quantities of one CDR period in mWh and microseconds, exact; None: the period has no such dimension."""
 
-    time_us: int | None = None
-    parking_us: int | None = None
+    energy_milliwh: int | Fraction | None = None
+    time_us: int | Fraction | None = None
+    parking_us: int | Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +180,9 @@ class ChargingPeriod:
     """A stretch of a session in which no price may change: `[start, end)`, aware instants.
 
     `energy` None means that nothing is said of energy; `power_w` and `current_a` (sum of the phases) are momentary
-    values, None where unknown (a restriction on them then does not hold); `tariff_id` chooses among several tariffs.
+    values, None where unknown (a restriction on them then does not hold). Where a partner names the least and the
+    greatest, these are the least and `power_max_w`, `current_max_a` the greatest: min_* is judged on the least, max_*
+    on the greatest. `tariff_id` chooses among several tariffs; `volumes` win over `energy` and the instants.
     """
 
     start: datetime
@@ -186,7 +192,9 @@ class ChargingPeriod:
     power_w: float | None = None
     current_a: float | None = None
     tariff_id: TariffId | None = None
-    split: TimeSplit | None = None
+    volumes: Volumes | None = None
+    power_max_w: float | None = None
+    current_max_a: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,22 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from voltway.kernel.clock import to_micros
-from voltway.kernel.energy import Energy
+from voltway.kernel.energy import MILLIWH_PER_KWH
 from voltway.kernel.ids import TariffId
 from voltway.tariffs.model import Dimension, OcpiVersion, PeriodKind
-from voltway.tariffs.rates import MICROS_PER_HOUR, Rate
+from voltway.tariffs.rates import MICROS_PER_HOUR, Exact, Rate
 
-Exact = int | Fraction
+__all__ = [
+    "Adjustment",
+    "AdjustmentKind",
+    "Cost",
+    "CostKind",
+    "Exact",
+    "Line",
+    "PriceWarning",
+    "Priced",
+    "PricedPeriod",
+]
 
 
 class AdjustmentKind(StrEnum):
@@ -48,7 +58,7 @@ class Line(NamedTuple):
     """One dimension of one period: quantities in base units (mWh, µs, 1 session), amounts in 1/denominator."""
 
     rate: Rate
-    quantity: int
+    quantity: Exact
     billed: Exact
     excl: Exact
     incl: Exact
@@ -56,7 +66,7 @@ class Line(NamedTuple):
     @property
     def quantity_exact(self) -> Fraction:
         """What was measured, in kWh, hours or sessions."""
-        return Fraction(self.quantity, self.rate.unit_size)
+        return Fraction(self.quantity) / self.rate.unit_size
 
     @property
     def billed_exact(self) -> Fraction:
@@ -91,23 +101,19 @@ class PriceWarning(NamedTuple):
 
 
 class PricedPeriod(NamedTuple):
-    """A period as priced: in time order, cut at the end of the idle grace."""
+    """A period as priced: in time order, cut at the end of the grace; `milliwh` None where nothing is said of it."""
 
     start: datetime
     end: datetime
     kind: PeriodKind
-    energy: Energy | None
+    milliwh: Exact | None
     tariff_id: TariffId
     lines: tuple[Line, ...]
 
 
-_COSTS = {
-    Dimension.ENERGY: CostKind.ENERGY,
-    Dimension.TIME: CostKind.TIME,
-    Dimension.PARKING_TIME: CostKind.PARKING,
-    Dimension.FLAT: CostKind.FIXED,
-    Dimension.RESERVATION_TIME: CostKind.RESERVATION,
-}
+_COSTS = (CostKind.ENERGY, CostKind.TIME, CostKind.PARKING, CostKind.FIXED, CostKind.RESERVATION)
+"""By the slot of a rate, that is in the order of Dimension."""
+_RESERVATION = _COSTS.index(CostKind.RESERVATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,21 +144,27 @@ class Priced:
 
     def costs(self) -> dict[CostKind, Cost]:
         """Return the sum of the lines per kind, before minimum and maximum price."""
-        sums: dict[CostKind, list[Exact]] = {kind: [0, 0] for kind in CostKind}
+        excl: list[Exact] = [0] * len(_COSTS)
+        incl: list[Exact] = [0] * len(_COSTS)
         for line in self.lines():
-            entry = sums[CostKind.RESERVATION if line.rate.is_reservation else _COSTS[line.rate.dimension]]
-            entry[0] += line.excl
-            entry[1] += line.incl
-        return {kind: self._cost(excl, incl) for kind, (excl, incl) in sums.items()}
+            slot = _RESERVATION if line.rate.is_reservation else line.rate.slot
+            excl[slot] += line.excl
+            incl[slot] += line.incl
+        return {kind: self._cost(excl[slot], incl[slot]) for slot, kind in enumerate(_COSTS)}
 
     def _cost(self, excl: Exact, incl: Exact) -> Cost:
         taxed = Fraction(incl) / self.denominator if self.has_vat else None
         return Cost(Fraction(excl) / self.denominator, taxed)
 
     @property
-    def energy(self) -> Energy:
-        """All energy before step size."""
-        return Energy(sum(period.energy.milliwh for period in self.periods if period.energy is not None))
+    def milliwh(self) -> Exact:
+        """All energy before step size, in milliwatt-hours."""
+        return sum(period.milliwh for period in self.periods if period.milliwh is not None)
+
+    @property
+    def kwh(self) -> Fraction:
+        """All energy before step size, in kWh."""
+        return Fraction(self.milliwh) / MILLIWH_PER_KWH
 
     @property
     def hours(self) -> Fraction:
@@ -166,4 +178,4 @@ class Priced:
     def parking_hours(self) -> Fraction:
         """Time in which the car asked for no power, before step size, in hours."""
         parked = (line.quantity for line in self.lines() if line.rate.dimension is Dimension.PARKING_TIME)
-        return Fraction(sum(parked), MICROS_PER_HOUR)
+        return Fraction(sum(parked)) / MICROS_PER_HOUR

@@ -5,14 +5,15 @@ The engine multiplies integers only; every amount of one compiled set counts in 
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from math import ceil, lcm
+from math import lcm
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from voltway.kernel.clock import EPOCH, from_micros
 from voltway.kernel.energy import MILLIWH_PER_KWH, MILLIWH_PER_WH
 from voltway.kernel.ids import TariffId
 from voltway.kernel.money import decimal_text
@@ -27,34 +28,54 @@ from voltway.tariffs.model import (
     TaxIncluded,
 )
 
+Exact = int | Fraction
+"""An exact number; integers wherever they do."""
+
 MICROS_PER_SECOND = 1_000_000
 MICROS_PER_HOUR = 3_600 * MICROS_PER_SECOND
 _UNIT_SIZE = {Dimension.ENERGY: MILLIWH_PER_KWH, Dimension.FLAT: 1}
 _STEP_SIZE = {Dimension.ENERGY: MILLIWH_PER_WH, Dimension.FLAT: 0}
+_UNITS = {Dimension.ENERGY: "kWh", Dimension.FLAT: "session"}
 _NO_VAT = Decimal(0)
 _DAY_MINUTES = 24 * 60
+_DAY_SECONDS = _DAY_MINUTES * 60
+_DAY = timedelta(days=1)
+_EPOCH_ORDINAL = EPOCH.toordinal()
+_EPOCH_WEEKDAY = EPOCH.weekday()
+_SLOTS = {dimension: index for index, dimension in enumerate(Dimension)}
 
 
 class LocalClock(NamedTuple):
-    """What the clock on the wall says: minute of the day, weekday (Monday 0), date."""
+    """What the clock on the wall says: minute of the day, weekday (Monday 0), proleptic ordinal of the date."""
 
     minute: int
     weekday: int
-    day: date
+    day: int
 
 
 class Moment:
     """The state at a period's start that restrictions are judged on."""
 
-    __slots__ = ("clock", "current_a", "elapsed_us", "energy_milliwh", "power_w", "start_clock")
+    __slots__ = (
+        "clock",
+        "current_a",
+        "current_max_a",
+        "elapsed_us",
+        "energy_milliwh",
+        "power_max_w",
+        "power_w",
+        "start_clock",
+    )
 
     def __init__(self, clock: LocalClock | None = None) -> None:
         self.clock = clock
         self.start_clock = clock
-        self.energy_milliwh = 0
+        self.energy_milliwh: Exact = 0
         self.elapsed_us = 0
         self.power_w: float | None = None
+        self.power_max_w: float | None = None
         self.current_a: float | None = None
+        self.current_max_a: float | None = None
 
 
 Predicate = Callable[[Moment], bool]
@@ -86,8 +107,16 @@ class Rate:
     price_text: str = field(init=False)
     """The price without exponent or trailing zeros."""
     vat_text: str | None = field(init=False)
+    slot: int = field(init=False)
+    """The dimension's number, since an enumeration is slow as a key."""
+    dimension_text: str = field(init=False)
+    unit: str = field(init=False)
+    """kWh, h or session."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "slot", _SLOTS[self.dimension])
+        object.__setattr__(self, "dimension_text", self.dimension.value)
+        object.__setattr__(self, "unit", _UNITS.get(self.dimension, "h"))
         object.__setattr__(self, "unit_size", _UNIT_SIZE.get(self.dimension, MICROS_PER_HOUR))
         step = self.step_size * _STEP_SIZE.get(self.dimension, MICROS_PER_SECOND)
         object.__setattr__(self, "step_units", step)
@@ -133,6 +162,7 @@ class Compiled:
     default: Plan
     denominator: int
     has_vat: bool
+    needs_clock: bool
 
 
 @lru_cache(maxsize=4096)
@@ -143,7 +173,8 @@ def compiled(tariffs: tuple[Tariff, ...]) -> Compiled:
     denominator = _common_denominator(tariffs)
     plans = {tariff.id: _plan(tariff, denominator) for tariff in tariffs}
     has_vat = any(tariff.ocpi_version is not OcpiVersion.V2_1_1 or _names_vat(tariff) for tariff in tariffs)
-    return Compiled(plans, plans[tariffs[0].id], denominator, has_vat)
+    needs_clock = any(plan.needs_clock for plan in plans.values())
+    return Compiled(plans, plans[tariffs[0].id], denominator, has_vat, needs_clock)
 
 
 @lru_cache(maxsize=256)
@@ -155,7 +186,30 @@ def zone(name: str) -> ZoneInfo:
 def local_clock(instant: datetime, time_zone: str) -> LocalClock:
     """Return what the wall clock says at an aware instant."""
     local = instant.astimezone(zone(time_zone))
-    return LocalClock(local.hour * 60 + local.minute, local.weekday(), local.date())
+    return LocalClock(local.hour * 60 + local.minute, local.weekday(), local.toordinal())
+
+
+class WallClock:
+    """The wall clock over one session: by one offset where the zone has the same at both ends of at most a day.
+
+    No zone changes its offset twice within a day, so nothing can lie between two equal ends.
+    """
+
+    __slots__ = ("_offset_s", "_time_zone")
+
+    def __init__(self, time_zone: str, first: datetime, last: datetime) -> None:
+        local_zone = zone(time_zone)
+        offset = first.astimezone(local_zone).utcoffset()
+        is_constant = last - first <= _DAY and offset == last.astimezone(local_zone).utcoffset()
+        self._time_zone = time_zone
+        self._offset_s = round(offset.total_seconds()) if is_constant and offset is not None else None
+
+    def at(self, instant_us: int) -> LocalClock:
+        """Return what the wall clock says at an instant of the session."""
+        if self._offset_s is None:
+            return local_clock(from_micros(instant_us), self._time_zone)
+        day, second = divmod(instant_us // MICROS_PER_SECOND + self._offset_s, _DAY_SECONDS)
+        return LocalClock(second // 60, (day + _EPOCH_WEEKDAY) % 7, day + _EPOCH_ORDINAL)
 
 
 def choose(candidates: Candidates, moment: Moment) -> Rate | None:
@@ -197,9 +251,10 @@ def predicates(restrictions: Restrictions | None, *, locked: bool = False) -> tu
     return (*on_clock, *_quantity_predicates(restrictions))
 
 
-def milliwh_bound(kwh: Decimal) -> int:
-    """Return the first milliwatt-hour at or over a bound in kWh."""
-    return ceil(kwh * MILLIWH_PER_KWH)
+def milliwh_bound(kwh: Decimal) -> Exact:
+    """Return a bound in kWh as milliwatt-hours."""
+    exact = Fraction(kwh) * MILLIWH_PER_KWH
+    return exact.numerator if exact.denominator == 1 else exact
 
 
 def _window_bounds(start: time | None, end: time | None) -> tuple[int, int]:
@@ -221,7 +276,8 @@ def _on_weekday(days: frozenset[int]) -> ClockPredicate:
 
 
 def _in_dates(start: date, end: date) -> ClockPredicate:
-    return lambda clock: start <= clock.day < end
+    first, last = start.toordinal(), end.toordinal()
+    return lambda clock: first <= clock.day < last
 
 
 def _now(test: ClockPredicate) -> Predicate:
@@ -254,7 +310,7 @@ def _quantity_predicates(r: Restrictions) -> list[Predicate]:
 
 
 def _energy_test(low: Decimal | None, high: Decimal | None) -> Predicate:
-    begin = milliwh_bound(low) if low is not None else 0
+    begin: Exact = milliwh_bound(low) if low is not None else 0
     if high is None:
         return lambda moment: moment.energy_milliwh >= begin
     finish = milliwh_bound(high)
@@ -275,11 +331,19 @@ def _band(low: Decimal | None, high: Decimal | None, *, scale: int) -> tuple[flo
 
 
 def _power_test(low_w: float, high_w: float) -> Predicate:
-    return lambda moment: moment.power_w is not None and low_w <= moment.power_w < high_w
+    def judge(moment: Moment) -> bool:
+        least, most = moment.power_w, moment.power_max_w
+        return least is not None and least >= low_w and (least if most is None else most) < high_w
+
+    return judge
 
 
 def _current_test(low_a: float, high_a: float) -> Predicate:
-    return lambda moment: moment.current_a is not None and low_a <= moment.current_a < high_a
+    def judge(moment: Moment) -> bool:
+        least, most = moment.current_a, moment.current_max_a
+        return least is not None and least >= low_a and (least if most is None else most) < high_a
+
+    return judge
 
 
 def _per_base_unit(component: PriceComponent, tariff: Tariff) -> tuple[Fraction, Fraction]:

@@ -55,7 +55,7 @@ def another_hour(last: ChargingPeriod) -> ChargingPeriod:
     """Assume one more hour of what the last period does: its power goes on (measured, else its average), an idle car
     stays idle.
     """
-    return replace(last, start=last.end, end=last.end + _HOUR, energy=Energy(_quantised(_hourly(last))), split=None)
+    return replace(last, start=last.end, end=last.end + _HOUR, energy=Energy(_quantised(_hourly(last))), volumes=None)
 
 
 def _hourly(period: ChargingPeriod) -> int:
@@ -74,7 +74,7 @@ def _cut_energy(period: ChargingPeriod, before: int, thresholds: tuple[int, ...]
     rest, done = period, 0
     start_us = to_micros(period.start)
     span_us = to_micros(period.end) - start_us
-    for threshold in thresholds if period.split is None else ():
+    for threshold in thresholds if period.volumes is None else ():
         share = threshold - before
         if not 0 < share < whole:
             continue
@@ -88,7 +88,7 @@ def _cut_energy(period: ChargingPeriod, before: int, thresholds: tuple[int, ...]
 def _cut_time(tariff: Tariff, period: ChargingPeriod, origin: datetime, time_zone: str) -> list[ChargingPeriod]:
     found: list[ChargingPeriod] = []
     rest = period
-    if period.split is None:
+    if period.volumes is None:
         for instant in boundaries(tariff, period.start, period.end, time_zone=time_zone, started_at=origin):
             front, rest = split_at(rest, instant, _share(rest, instant))
             found.append(front)
