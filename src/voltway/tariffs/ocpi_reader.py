@@ -1,6 +1,7 @@
 """Reading a JSON document field by field: each fault is noted with its JSON Pointer and reading goes on.
 
-Used by `tariffs.ocpi_tariff`, so that a bad document is refused with all its faults at once.
+Used by `tariffs.ocpi_tariff` and `tariffs.ocpi_cdr_reader`, so that a bad document is refused with all its faults at
+once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,16 @@ from typing import TypeVar
 from voltway.tariffs.model import JsonObject, TariffFault
 
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# RFC 3339 as OCPI types it (16.4), and the forms that partners send: no offset, no seconds, a blank for the T.
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?"
+)
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_ID_LENGTH = 36
+_MOST_DIGITS = 20
+_MOST_DECIMALS = 30
+_TOO_GREAT = Decimal(10) ** _MOST_DIGITS
 _EnumT = TypeVar("_EnumT", bound=Enum)
 
 
@@ -55,14 +66,29 @@ class ObjectReader:
         self.fault(key, f"{key} must be a text that is not empty")
         return None
 
+    def identifier(self, key: str, *, required: bool = False) -> str | None:
+        """Read a text of 1 to 36 printable characters (OCPI CiString(36))."""
+        found = self.text(key, required=required)
+        if found is not None and not (len(found) <= _ID_LENGTH and found.isprintable()):
+            self.fault(key, f"{key} must be at most {_ID_LENGTH} printable characters")
+            return None
+        return found
+
+    def currency(self, key: str) -> str:
+        """Read an ISO 4217 code; empty where it is missing or no code."""
+        found = self.text(key, required=True)
+        if found is not None and not _CURRENCY.fullmatch(found):
+            self.fault(key, f"{key} must be an ISO 4217 code such as EUR")
+        return found or ""
+
     def number(self, key: str, *, required: bool = False, minimum: int | None = None) -> Decimal | None:
         """Read an exact number."""
         found = self.take(key, required=required)
         if found is None:
             return None
-        number = _exact(found)
+        number = exact_number(found)
         if number is None:
-            self.fault(key, f"{key} must be a JSON number")
+            self.fault(key, f"{key} must be a JSON number of a usual size")
         elif minimum is not None and number < minimum:
             self.fault(key, f"{key} must be at least {minimum}")
             return None
@@ -108,26 +134,22 @@ class ObjectReader:
         if found is None:
             return None
         try:
-            if isinstance(found, str) and len(found) == 10:
+            if isinstance(found, str) and _DATE.fullmatch(found):
                 return date.fromisoformat(found)
         except ValueError:
             pass
         self.fault(key, f"{key} must be a date YYYY-MM-DD")
         return None
 
-    def instant(self, key: str) -> datetime | None:
+    def instant(self, key: str, *, required: bool = False) -> datetime | None:
         """Read an OCPI DateTime; without an offset it is UTC (OCPI 2.2.1, 16.4)."""
-        found = self.take(key)
+        found = self.take(key, required=required)
         if found is None:
             return None
-        try:
-            parsed = datetime.fromisoformat(found) if isinstance(found, str) and "T" in found else None
-        except ValueError:
-            parsed = None
+        parsed = parse_instant(found)
         if parsed is None:
-            self.fault(key, f"{key} must be an RFC 3339 date and time")
-            return None
-        return (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+            self.fault(key, f"{key} must be an RFC 3339 date and time such as 2026-03-29T01:00:00Z")
+        return parsed
 
     def object(self, key: str) -> ObjectReader | None:
         """Descend into an object."""
@@ -155,11 +177,28 @@ class ObjectReader:
                 self.faults.append(TariffFault(f"{self.at(key)}/{index}", "this entry must be an object"))
 
 
-def _exact(found: object) -> Decimal | None:
+def exact_number(found: object) -> Decimal | None:
+    """Return a JSON number as Decimal; None where it is none or so long that only a mistake writes it."""
     if isinstance(found, bool):
         return None
     if isinstance(found, int):
-        return Decimal(found)
+        found = Decimal(found)
     if isinstance(found, float):  # a JSON library between us and the wire: its shortest text is what stood there
         found = Decimal(repr(found))
-    return found if isinstance(found, Decimal) and found.is_finite() else None
+    if not isinstance(found, Decimal) or not found.is_finite():
+        return None
+    exponent = found.as_tuple().exponent
+    # As a ratio 1E999999999 has a billion digits; the exponent of a zero counts too.
+    is_short = isinstance(exponent, int) and -_MOST_DECIMALS <= exponent <= _MOST_DIGITS
+    return found if is_short and found.copy_abs() < _TOO_GREAT else None
+
+
+def parse_instant(found: object) -> datetime | None:
+    """Return an OCPI DateTime as aware UTC; None where it is none."""
+    if not isinstance(found, str) or not _INSTANT.fullmatch(found):
+        return None
+    try:
+        parsed = datetime.fromisoformat(found.upper())
+        return (parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):  # the year 1 with an offset has no UTC
+        return None

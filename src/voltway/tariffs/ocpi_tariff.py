@@ -1,11 +1,13 @@
 """OCPI tariffs (2.1.1, 2.2.1, 2.3.0): documents to the model with all faults at once, and back without loss.
 
-Keys that pricing does not need are kept in `extra`; our extension is a document of its own beside OCPI's.
+The document that was read stays beside the model and is written back as it came (nulls, offsets, unknown keys); one is
+built from the model only where we made or changed the tariff. Our extension is a document of its own beside OCPI's.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
+from enum import StrEnum
 
 from voltway.kernel.clock import to_rfc3339
 from voltway.kernel.errors import Fault, InvalidInput
@@ -27,8 +29,19 @@ from voltway.tariffs.model import (
 )
 from voltway.tariffs.ocpi_reader import ObjectReader
 
-_CURRENCY = re.compile(r"[A-Z]{3}")
 _NO_PRICE = Decimal(0)
+_VAT_NAMES = ("excl_vat", "incl_vat")
+_TAX_NAMES = ("before_taxes", "after_taxes")
+
+
+class TariffType(StrEnum):
+    """OCPI TariffType (2.2.1 and 2.3.0); none means that the tariff is for all sessions."""
+
+    AD_HOC_PAYMENT = "AD_HOC_PAYMENT"
+    PROFILE_CHEAP = "PROFILE_CHEAP"
+    PROFILE_FAST = "PROFILE_FAST"
+    PROFILE_GREEN = "PROFILE_GREEN"
+    REGULAR = "REGULAR"
 
 
 def parse_tariff(
@@ -42,13 +55,19 @@ def parse_tariff(
 
     Without `ocpi_version` it is guessed as contracts.md says; `extension` is our document beside it:
     `{"idle": {"grace_s", "cap", "exempt": [restrictions]}, "price_lock": bool}`; `version` counts from 1 per id.
+    The document belongs to the tariff from then on: nobody changes it.
     """
     if not isinstance(document, Mapping):
         raise InvalidInput("this is not a tariff", [Fault("", "a tariff must be a JSON object")])
     faults: list[TariffFault] = []
     reader = ObjectReader(document, "", faults)
     beside = ObjectReader(extension if isinstance(extension, Mapping) else {}, "/extension", faults)
-    tariff = _tariff(reader, beside, ocpi_version or guess_version(document), version)
+    tariff = replace(
+        read_tariff(reader, ocpi_version or guess_version(document)),
+        version=version,
+        idle=_idle(beside),
+        price_lock=_flag(beside, "price_lock"),
+    )
     if extension is not None and not isinstance(extension, Mapping):
         faults.append(TariffFault("/extension", "the extension must be a JSON object"))
     if faults:
@@ -63,10 +82,39 @@ def guess_version(document: JsonObject) -> OcpiVersion:
     return OcpiVersion.V2_2_1 if "country_code" in document else OcpiVersion.V2_1_1
 
 
+def read_tariff(reader: ObjectReader, ocpi_version: OcpiVersion) -> Tariff:
+    """Read a tariff where a larger document (a CDR) holds it; its faults are noted with the reader."""
+    tariff = Tariff(
+        id=TariffId(reader.identifier("id", required=True) or ""),
+        currency=reader.currency("currency"),
+        elements=tuple(_element(item) for item in reader.objects("elements", code="no_elements")),
+        ocpi_version=ocpi_version,
+        # The 2.3.0 examples leave the field out (billing note 45): prices are then without tax, as before.
+        tax_included=reader.choice("tax_included", TaxIncluded) or TaxIncluded.NO,
+        min_price=_limit(reader, "min_price", ocpi_version),
+        max_price=_limit(reader, "max_price", ocpi_version),
+        start_date_time=reader.instant("start_date_time"),
+        end_date_time=reader.instant("end_date_time"),
+        extra=reader.extra(),
+        document=reader.value,
+    )
+    _check_limits(reader, tariff)
+    reader.choice("type", TariffType)
+    return tariff
+
+
+def tariff_type(tariff: Tariff) -> TariffType | None:
+    """Return for which sessions a tariff is meant; None: for all."""
+    found = tariff.extra.get("type")
+    return TariffType(found) if isinstance(found, str) else None
+
+
 def tariff_document(tariff: Tariff) -> dict[str, object]:
-    """Write an OCPI Tariff as it was read, unknown keys included; numbers are Decimal (write with exact_json)."""
+    """Write an OCPI Tariff as it was read, unknown keys included; numbers are exact (write with exact_json)."""
+    if tariff.document is not None and _still_says(tariff, tariff.document):
+        return dict(tariff.document)
     document: dict[str, object] = {"id": tariff.id, "currency": tariff.currency}
-    if tariff.ocpi_version is OcpiVersion.V2_3_0:
+    if tariff.ocpi_version is OcpiVersion.V2_3_0 or tariff.tax_included is not TaxIncluded.NO:
         document["tax_included"] = tariff.tax_included.value
     for key, limit in (("min_price", tariff.min_price), ("max_price", tariff.max_price)):
         if limit is not None:
@@ -93,37 +141,27 @@ def extension_document(tariff: Tariff) -> dict[str, object]:
     return document
 
 
-def _mentions(value: object, keys: tuple[str, ...]) -> bool:
-    if isinstance(value, Mapping):
-        return any(key in value for key in keys) or any(_mentions(item, keys) for item in value.values())
-    return isinstance(value, list | tuple) and any(_mentions(item, keys) for item in value)
+def _mentions(document: JsonObject, keys: tuple[str, ...]) -> bool:
+    """Tell whether a key stands anywhere; without recursion, because a partner chooses the depth."""
+    found: list[object] = [document]
+    while found:
+        value = found.pop()
+        if isinstance(value, Mapping):
+            if any(key in value for key in keys):
+                return True
+            found.extend(value.values())
+        elif isinstance(value, list | tuple):
+            found.extend(value)
+    return False
 
 
-def _tariff(reader: ObjectReader, beside: ObjectReader, ocpi_version: OcpiVersion, version: int) -> Tariff:
-    is_v2_3 = ocpi_version is OcpiVersion.V2_3_0
-    return Tariff(
-        id=TariffId(reader.text("id", required=True) or ""),
-        currency=_currency(reader),
-        elements=tuple(_element(item) for item in reader.objects("elements", code="no_elements")),
-        version=version,
-        ocpi_version=ocpi_version,
-        # The 2.3.0 examples leave the field out (billing note 45): prices are then without tax, as before.
-        tax_included=(reader.choice("tax_included", TaxIncluded) if is_v2_3 else None) or TaxIncluded.NO,
-        min_price=_limit(reader, "min_price", ocpi_version),
-        max_price=_limit(reader, "max_price", ocpi_version),
-        start_date_time=reader.instant("start_date_time"),
-        end_date_time=reader.instant("end_date_time"),
-        idle=_idle(beside),
-        price_lock=_flag(beside, "price_lock"),
-        extra=reader.extra(),
+def _still_says(tariff: Tariff, document: JsonObject) -> bool:
+    """Tell whether the document that was read still is the tariff (and not what somebody made of it)."""
+    faults: list[TariffFault] = []
+    read = read_tariff(ObjectReader(document, "", faults), tariff.ocpi_version)
+    return not faults and tariff == replace(
+        read, version=tariff.version, idle=tariff.idle, price_lock=tariff.price_lock
     )
-
-
-def _currency(reader: ObjectReader) -> str:
-    text = reader.text("currency", required=True)
-    if text is not None and not _CURRENCY.fullmatch(text):
-        reader.fault("currency", "currency must be an ISO 4217 code such as EUR")
-    return text or ""
 
 
 def _element(reader: ObjectReader) -> TariffElement:
@@ -150,7 +188,7 @@ def _component(reader: ObjectReader) -> PriceComponent:
 
 
 def _restrictions(reader: ObjectReader) -> Restrictions:
-    return Restrictions(
+    read = Restrictions(
         start_time=reader.clock("start_time"),
         end_time=reader.clock("end_time"),
         start_date=reader.day("start_date"),
@@ -167,6 +205,26 @@ def _restrictions(reader: ObjectReader) -> Restrictions:
         reservation=reader.choice("reservation", Reservation),
         extra=reader.extra(),
     )
+    _check_bounds(
+        reader,
+        [
+            ("min_kwh", read.min_kwh, read.max_kwh),
+            ("min_current", read.min_current, read.max_current),
+            ("min_power", read.min_power, read.max_power),
+            ("min_duration", read.min_duration_s, read.max_duration_s),
+        ],
+    )
+    return read
+
+
+_Bound = tuple[str, Decimal | int | None, Decimal | int | None]
+
+
+def _check_bounds(reader: ObjectReader, bounds: Sequence[_Bound]) -> None:
+    for key, least, most in bounds:
+        if least is not None and most is not None and least > most:
+            greatest = key.replace("min_", "max_")
+            reader.fault(key, f"{key} {least:f} is above {greatest} {most:f}, so this never applies", "min_above_max")
 
 
 def _weekdays(reader: ObjectReader) -> tuple[int, ...]:
@@ -183,9 +241,27 @@ def _limit(reader: ObjectReader, key: str, ocpi_version: OcpiVersion) -> PriceLi
     inner = reader.object(key)
     if inner is None:
         return None
-    names = ("before_taxes", "after_taxes") if ocpi_version is OcpiVersion.V2_3_0 else ("excl_vat", "incl_vat")
+    names = _limit_names(inner.value, ocpi_version)
     excl, incl = inner.number(names[0], required=True), inner.number(names[1])
     return PriceLimit(_NO_PRICE if excl is None else excl, incl, inner.extra())
+
+
+def _limit_names(limit: JsonObject, ocpi_version: OcpiVersion) -> tuple[str, str]:
+    """Return the version's names of the two sides, or the other version's where only these are there."""
+    own, other = (_TAX_NAMES, _VAT_NAMES) if ocpi_version is OcpiVersion.V2_3_0 else (_VAT_NAMES, _TAX_NAMES)
+    return other if not any(name in limit for name in own) and other[0] in limit else own
+
+
+def _check_limits(reader: ObjectReader, tariff: Tariff) -> None:
+    least, most = tariff.min_price, tariff.max_price
+    inner = reader.object("min_price")
+    if least is None or most is None or inner is None:
+        return
+    excl, incl = _limit_names(inner.value, tariff.ocpi_version)
+    sides = [(excl, least.excl_vat, most.excl_vat), (incl, least.incl_vat, most.incl_vat)]
+    for key, low, high in sides:
+        if low is not None and high is not None and low > high:
+            inner.fault(key, f"the minimum price {low:f} is above the maximum price {high:f}", "min_above_max")
 
 
 def _idle(beside: ObjectReader) -> IdleRule | None:
