@@ -231,6 +231,7 @@ def _location(session: Session, place: Place, party: Party) -> CdrLocation:
         connector_standard=place.standard or ("IEC_62196_T2_COMBO" if is_dc else "IEC_62196_T2"),
         connector_format="CABLE" if is_dc else "SOCKET",
         connector_power_type=place.power_type or "AC_3_PHASE",
+        time_zone=place.time_zone,
     )
 
 

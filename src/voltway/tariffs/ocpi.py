@@ -1,16 +1,11 @@
 """OCPI documents for all slices: tariffs and CDRs, in and out; the one door to the modules that do it."""
 
 from voltway.tariffs.exact_json import dumps, loads
-from voltway.tariffs.ocpi_cdr import (
-    CDR_CSV_COLUMNS,
-    CdrHead,
-    CdrLocation,
-    CdrToken,
-    cdr_csv_row,
-    cdr_document,
-    grace_tariff,
-)
+from voltway.tariffs.ocpi_cdr import CDR_CSV_COLUMNS, cdr_csv_row, cdr_document
+from voltway.tariffs.ocpi_cdr_head import CdrHead, CdrLocation, CdrToken
 from voltway.tariffs.ocpi_cdr_reader import CdrPeriod, Claim, PartnerCdr, Volume, cdr_written, parse_cdr
+from voltway.tariffs.ocpi_cdr_tariffs import grace_tariff
+from voltway.tariffs.ocpi_export import CannotExport, exported
 from voltway.tariffs.ocpi_keys import known_keys, unknown_cdr_keys, unknown_keys
 from voltway.tariffs.ocpi_tariff import (
     TariffType,
@@ -23,6 +18,7 @@ from voltway.tariffs.ocpi_tariff import (
 
 __all__ = [
     "CDR_CSV_COLUMNS",
+    "CannotExport",
     "CdrHead",
     "CdrLocation",
     "CdrPeriod",
@@ -35,6 +31,7 @@ __all__ = [
     "cdr_document",
     "cdr_written",
     "dumps",
+    "exported",
     "extension_document",
     "grace_tariff",
     "guess_version",

@@ -1,25 +1,24 @@
-"""The CDR of a priced session: OCPI 2.2.1 JSON and a row of CSV, from the same periods and the same price.
+"""The CDR of a priced session: OCPI JSON of each version and a row of CSV, from the same periods and the same price.
 
 Numbers carry OCPI's four decimals; the volumes are differences of rounded running sums, so they add up to the totals.
 Made once at the session's end by `sessions` and immutable from then on.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
 from voltway.kernel.clock import from_micros, to_micros, to_rfc3339
-from voltway.kernel.ids import TariffId
-from voltway.kernel.money import decimal_text
-from voltway.tariffs.model import Dimension, JsonObject, PeriodKind, Tariff, TariffElement
+from voltway.kernel.energy import MILLIWH_PER_KWH
+from voltway.tariffs.model import Dimension, JsonObject, OcpiVersion, PeriodKind, Tariff, TariffFault, TaxIncluded
+from voltway.tariffs.ocpi_cdr_head import CdrHead, Document, head_document
+from voltway.tariffs.ocpi_cdr_price import cost_documents, number_4
+from voltway.tariffs.ocpi_cdr_tariffs import billed_tariff, grace_tariff, used_tariff
+from voltway.tariffs.ocpi_export import CannotExport, exported
 from voltway.tariffs.ocpi_tariff import tariff_document
-from voltway.tariffs.priced import Cost, CostKind, Priced, PricedPeriod
+from voltway.tariffs.priced import Priced, PricedPeriod
 from voltway.tariffs.rates import MICROS_PER_HOUR
 
-_PLACES = 4
-_TARIFF_ID_LENGTH = 36
 _VOLUMES = {
     PeriodKind.CHARGING: "TIME",
     PeriodKind.PARKING: "PARKING_TIME",
@@ -52,94 +51,75 @@ CDR_CSV_COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class CdrToken:
-    """OCPI CdrToken: what started the session."""
+def cdr_document(head: CdrHead, priced: Priced, tariff: Tariff, *, ocpi_version: OcpiVersion | None = None) -> Document:
+    """Build a CDR (write it with exact_json.dumps); raises CannotExport where the version cannot say the price.
 
-    country_code: str
-    party_id: str
-    uid: str
-    type: str
-    contract_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class CdrLocation:
-    """OCPI CdrLocation: the place as it was at the start; `country` is alpha-3, latitude and longitude are texts."""
-
-    id: str
-    address: str
-    city: str
-    country: str
-    latitude: str
-    longitude: str
-    evse_uid: str
-    evse_id: str
-    connector_id: str
-    connector_standard: str
-    connector_format: str
-    connector_power_type: str
-    name: str | None = None
-    postal_code: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CdrHead:
-    """What a CDR says beside its price; `auth_method` is AUTH_REQUEST, COMMAND or WHITELIST, instants aware."""
-
-    id: str
-    country_code: str
-    party_id: str
-    session_id: str
-    started_at: datetime
-    ended_at: datetime
-    token: CdrToken
-    auth_method: str
-    location: CdrLocation
-    last_updated: datetime
-    meter_id: str | None = None
-    remark: str | None = None
-    extra: JsonObject | None = None
-
-
-def cdr_document(head: CdrHead, priced: Priced, tariff: Tariff) -> dict[str, object]:
-    """Build an OCPI 2.2.1 CDR (write it with exact_json.dumps).
-
+    Without a version it is our own record: 2.2.1, and a tariff that 2.2.1 cannot say stands in its own words.
     Idle time that our idle rule made free points to a second tariff, the same without PARKING_TIME, so that a partner
-    who knows the CDR alone gets the same total (billing note 26).
+    who knows the CDR alone gets the same total (billing note 26); 2.1.1, whose periods name no tariff, leaves its
+    PARKING_TIME out.
     """
-    costs = priced.costs()
-    periods = list(_periods(priced, tariff))
-    used = {period["tariff_id"] for period in periods}
-    tariffs = [tariff, *([grace_tariff(tariff)] if _grace_id(tariff) in used else [])]
-    document: dict[str, object] = {
-        "country_code": head.country_code,
-        "party_id": head.party_id,
-        "id": head.id,
-        "start_date_time": to_rfc3339(head.started_at),
-        "end_date_time": to_rfc3339(head.ended_at),
-        "session_id": head.session_id,
-        "cdr_token": _token(head.token),
-        "auth_method": head.auth_method,
-        "cdr_location": _location(head.location),
-        "meter_id": head.meter_id,
+    version = ocpi_version or OcpiVersion.V2_2_1
+    shown = billed_tariff(tariff, priced, started_at=head.started_at, time_zone=head.location.time_zone)
+    if version is OcpiVersion.V2_1_1:
+        _check_2_1_1(priced)
+        shown = used_tariff(shown, priced)
+    periods = list(_periods(priced, shown, version))
+    free_id = grace_tariff(shown).id
+    is_split = any(period.get("tariff_id") == free_id for period in periods)
+    tariffs = [shown, *([grace_tariff(shown)] if is_split else [])]
+    document: Document = {
+        **head_document(head, version),
         "currency": priced.currency,
-        "tariffs": [tariff_document(item) for item in tariffs],
+        "tariffs": [_tariff_document(item, head, ocpi_version) for item in tariffs],
         "charging_periods": periods,
-        "total_cost": _price(priced.total),
-        "total_fixed_cost": _price(costs[CostKind.FIXED]),
-        "total_energy": _number(priced.energy.kwh_exact),
-        "total_energy_cost": _price(costs[CostKind.ENERGY]),
-        "total_time": _number(Fraction(to_micros(head.ended_at) - to_micros(head.started_at), MICROS_PER_HOUR)),
-        "total_time_cost": _price(costs[CostKind.TIME]),
-        "total_parking_time": _number(priced.parking_hours),
-        "total_parking_cost": _price(costs[CostKind.PARKING]),
-        "total_reservation_cost": _price(costs[CostKind.RESERVATION]),
-        "remark": head.remark,
+        **_totals(head, priced, version, taxed=tariff.tax_included is not TaxIncluded.NOT_APPLICABLE),
+        **({"remark": head.remark} if head.remark is not None else {}),
         "last_updated": to_rfc3339(head.last_updated),
     }
-    present = {key: item for key, item in document.items() if item is not None}
-    return present | dict(head.extra or {})
+    return document | dict(head.extra or {})
+
+
+def _check_2_1_1(priced: Priced) -> None:
+    if any(period.kind is PeriodKind.RESERVATION for period in priced.periods):
+        words = "a CDR of OCPI 2.1.1 has no reserved time"
+        raise CannotExport(words, [TariffFault("/charging_periods", words, "round_trip")])
+
+
+def _tariff_document(tariff: Tariff, head: CdrHead, ocpi_version: OcpiVersion | None) -> Document:
+    version = ocpi_version or OcpiVersion.V2_2_1
+    net_only = version is OcpiVersion.V2_1_1
+    try:
+        return exported(tariff, version, country_code=head.country_code, party_id=head.party_id, net_only=net_only)
+    except CannotExport:
+        if ocpi_version is not None:
+            raise
+        return tariff_document(tariff)
+
+
+def _totals(head: CdrHead, priced: Priced, version: OcpiVersion, *, taxed: bool) -> Document:
+    costs = cost_documents(priced, version, taxed=taxed)
+    span_us = to_micros(head.ended_at) - to_micros(head.started_at)
+    quantities: Document = {
+        "total_energy": number_4(priced.kwh),
+        "total_time": number_4(Fraction(span_us, MICROS_PER_HOUR)),
+        "total_parking_time": number_4(priced.parking_hours),
+    }
+    found = costs | quantities
+    return {key: found[key] for key in _TOTALS if key in found}
+
+
+_TOTALS = (
+    "total_cost",
+    "total_fixed_cost",
+    "total_energy",
+    "total_energy_cost",
+    "total_time",
+    "total_time_cost",
+    "total_parking_time",
+    "total_parking_cost",
+    "total_reservation_cost",
+)
 
 
 def cdr_csv_row(document: JsonObject) -> dict[str, str]:
@@ -172,35 +152,22 @@ def cdr_csv_row(document: JsonObject) -> dict[str, str]:
     return {column: _cell(row[column]) for column in CDR_CSV_COLUMNS}
 
 
-def grace_tariff(tariff: Tariff) -> Tariff:
-    """Return the tariff without its idle prices, for the periods that our idle rule made free."""
-    elements = []
-    for element in tariff.elements:
-        kept = tuple(item for item in element.components if item.dimension is not Dimension.PARKING_TIME)
-        if kept:
-            elements.append(TariffElement(kept, element.restrictions, element.extra))
-    return replace(tariff, id=_grace_id(tariff), elements=tuple(elements), idle=None)
-
-
-def _grace_id(tariff: Tariff) -> TariffId:
-    return TariffId(f"{tariff.id[: _TARIFF_ID_LENGTH - 6]}-GRACE")
-
-
-def _periods(priced: Priced, tariff: Tariff) -> Iterator[dict[str, object]]:
+def _periods(priced: Priced, tariff: Tariff, version: OcpiVersion) -> Iterator[Document]:
     energy = _Volumes()
     times = {kind: _Volumes() for kind in PeriodKind}
+    names_tariff = version is not OcpiVersion.V2_1_1
     for period, is_free in (piece for whole in priced.periods for piece in _pieces(whole)):
-        dimensions: list[dict[str, object]] = []
-        if period.energy is not None:
-            dimensions.append({"type": "ENERGY", "volume": energy.next(period.energy.kwh_exact)})
+        dimensions: list[Document] = []
+        if period.milliwh is not None or (is_free and not names_tariff):
+            exact = Fraction(period.milliwh or 0) / MILLIWH_PER_KWH
+            dimensions.append({"type": "ENERGY", "volume": energy.next(exact)})
         span_us = to_micros(period.end) - to_micros(period.start)
         volume = times[period.kind].next(Fraction(span_us, MICROS_PER_HOUR))
-        dimensions.append({"type": _VOLUMES[period.kind], "volume": volume})
-        yield {
-            "start_date_time": to_rfc3339(period.start),
-            "dimensions": dimensions,
-            "tariff_id": _grace_id(tariff) if is_free else tariff.id,
-        }
+        if names_tariff or not is_free:
+            dimensions.append({"type": _VOLUMES[period.kind], "volume": volume})
+        written: Document = {"start_date_time": to_rfc3339(period.start), "dimensions": dimensions}
+        named = grace_tariff(tariff).id if is_free else tariff.id
+        yield written | ({"tariff_id": named} if names_tariff else {})
 
 
 def _pieces(period: PricedPeriod) -> Iterator[tuple[PricedPeriod, bool]]:
@@ -215,7 +182,7 @@ def _pieces(period: PricedPeriod) -> Iterator[tuple[PricedPeriod, bool]]:
         return
     reached = from_micros(to_micros(period.start) + billed)
     yield period._replace(end=reached), False
-    yield period._replace(start=reached, energy=None), True
+    yield period._replace(start=reached, milliwh=None), True
 
 
 class _Volumes:
@@ -227,47 +194,9 @@ class _Volumes:
 
     def next(self, exact: Fraction) -> Decimal:
         self._exact += exact
-        total = _number(self._exact)
+        total = number_4(self._exact)
         volume, self._written = total - self._written, total
         return volume
-
-
-def _number(exact: Fraction) -> Decimal:
-    return Decimal(decimal_text(exact, _PLACES))
-
-
-def _price(cost: Cost) -> dict[str, object]:
-    written: dict[str, object] = {"excl_vat": _number(cost.excl_vat)}
-    return written if cost.incl_vat is None else written | {"incl_vat": _number(cost.incl_vat)}
-
-
-def _token(token: CdrToken) -> dict[str, object]:
-    return {
-        "country_code": token.country_code,
-        "party_id": token.party_id,
-        "uid": token.uid,
-        "type": token.type,
-        "contract_id": token.contract_id,
-    }
-
-
-def _location(place: CdrLocation) -> dict[str, object]:
-    written: dict[str, object | None] = {
-        "id": place.id,
-        "name": place.name,
-        "address": place.address,
-        "city": place.city,
-        "postal_code": place.postal_code,
-        "country": place.country,
-        "coordinates": {"latitude": place.latitude, "longitude": place.longitude},
-        "evse_uid": place.evse_uid,
-        "evse_id": place.evse_id,
-        "connector_id": place.connector_id,
-        "connector_standard": place.connector_standard,
-        "connector_format": place.connector_format,
-        "connector_power_type": place.connector_power_type,
-    }
-    return {key: item for key, item in written.items() if item is not None}
 
 
 def _inner(document: JsonObject, key: str) -> JsonObject:
