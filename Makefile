@@ -15,7 +15,7 @@ help:
 	@echo "make demo   a charging network of 200 stations on this machine"
 	@echo "make test   format, lint, types, import rules, tests with coverage"
 	@echo "make setup  .venv with the locked dependencies and .venv/bin/voltway"
-	@echo "make fuzz   the property tests, a thousand examples each"
+	@echo "make fuzz   the property tests with more examples; 10,000 tariffs and sessions against a second price engine"
 	@echo "make bench  every benchmark; the tables go to stdout"
 	@echo "make lock   requirements.lock from pyproject.toml"
 
@@ -51,7 +51,7 @@ browser:
 	  fi; }
 
 fuzz: setup
-	$(BIN)/pytest -q --hypothesis-profile=fuzz tests
+	$(BIN)/pytest -q --hypothesis-profile=fuzz -m hypothesis tests
 
 bench: setup
 	@for bench in bench/*.py; do $(BIN)/python "$$bench" || exit $$?; done

@@ -1,5 +1,6 @@
 """Short ways to write tariffs and periods in tests."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -75,8 +76,11 @@ def excl(of: Tariff, periods: list[ChargingPeriod], time_zone: str = "UTC") -> F
 def cut(period: ChargingPeriod, instant: datetime) -> list[ChargingPeriod]:
     """Cut a period at an instant with energy in proportion to time (to a mWh)."""
     start_us, end_us, middle_us = to_micros(period.start), to_micros(period.end), to_micros(instant)
-    whole = period.energy.milliwh if period.energy is not None else 0
+    if period.energy is None:
+        return [replace(period, end=instant), replace(period, start=instant)]
+    whole = period.energy.milliwh
     front = whole * (middle_us - start_us) // (end_us - start_us)
-    first = ChargingPeriod(period.start, instant, Energy(front), period.kind, period.power_w, period.current_a)
-    rest = ChargingPeriod(instant, period.end, Energy(whole - front), period.kind, period.power_w, period.current_a)
-    return [first, rest]
+    return [
+        replace(period, end=instant, energy=Energy(front)),
+        replace(period, start=instant, energy=Energy(whole - front)),
+    ]
