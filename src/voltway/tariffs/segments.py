@@ -30,15 +30,22 @@ def cut_periods(
     ordered = sorted(periods, key=lambda period: (to_micros(period.start), to_micros(period.end)))
     if not ordered:
         return []
-    origin = started_at or next((p.start for p in ordered if p.kind is not PeriodKind.RESERVATION), ordered[0].start)
+    origins = _origins(ordered, started_at)
     thresholds = energy_thresholds(tariff)
     cut: list[ChargingPeriod] = []
     before_milliwh = 0
     for period in ordered:
         pieces = _cut_energy(period, before_milliwh, thresholds)
-        cut.extend(part for piece in pieces for part in _cut_time(tariff, piece, origin, time_zone))
+        cut.extend(part for piece in pieces for part in _cut_time(tariff, piece, origins[period.kind], time_zone))
         before_milliwh += period.energy.milliwh if period.energy is not None else 0
     return cut
+
+
+def _origins(ordered: Sequence[ChargingPeriod], started_at: datetime | None) -> dict[PeriodKind, datetime]:
+    """Return where durations begin: a session's behind its reservation, a reservation's at its own first period."""
+    reserved = next((p.start for p in ordered if p.kind is PeriodKind.RESERVATION), ordered[0].start)
+    begun = started_at or next((p.start for p in ordered if p.kind is not PeriodKind.RESERVATION), reserved)
+    return {PeriodKind.RESERVATION: reserved, PeriodKind.CHARGING: begun, PeriodKind.PARKING: begun}
 
 
 def next_hour(tariff: Tariff, periods: Sequence[ChargingPeriod], assumed: ChargingPeriod, *, time_zone: str) -> Cost:
