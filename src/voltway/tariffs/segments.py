@@ -50,8 +50,7 @@ def _origins(ordered: Sequence[ChargingPeriod], started_at: datetime | None) -> 
 
 def next_hour(tariff: Tariff, periods: Sequence[ChargingPeriod], assumed: ChargingPeriod, *, time_zone: str) -> Cost:
     """Return what an assumed period (an hour, see `another_hour`) would add to the price of the periods so far."""
-    started_at = periods[0].start if periods else None
-    more = cut_periods(tariff, [*periods, assumed], time_zone=time_zone, started_at=started_at)
+    more = cut_periods(tariff, [*periods, assumed], time_zone=time_zone)
     now = price(tariff, periods, time_zone=time_zone).total
     then = price(tariff, more, time_zone=time_zone).total
     incl = then.incl_vat - now.incl_vat if then.incl_vat is not None and now.incl_vat is not None else None
