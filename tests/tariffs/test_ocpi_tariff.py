@@ -1,10 +1,21 @@
 """OCPI tariff documents: read exactly, refused with every fault, written back without loss."""
 
+from decimal import Decimal
+
 import pytest
 
 from voltway.kernel.errors import InvalidInput
 from voltway.tariffs.model import OcpiVersion, TariffFault
-from voltway.tariffs.ocpi import dumps, extension_document, guess_version, loads, parse_tariff, tariff_document
+from voltway.tariffs.ocpi import (
+    TariffType,
+    dumps,
+    extension_document,
+    guess_version,
+    loads,
+    parse_tariff,
+    tariff_document,
+    tariff_type,
+)
 
 FULL = """{"country_code":"DE","party_id":"ALL","id":"T-1","currency":"EUR","type":"REGULAR",
 "tariff_alt_text":[{"language":"en","text":"0.39 a kWh"}],"min_price":{"excl_vat":0.50,"incl_vat":0.55,"x":1},
@@ -134,3 +145,127 @@ def test_numbers_from_a_float_reading_library_are_their_shortest_text() -> None:
     component["price"] = float("inf")
     with pytest.raises(InvalidInput):
         parse_tariff(document)
+
+
+ELEMENT = {"price_components": [{"type": "FLAT", "price": 1}]}
+
+
+def _tariff(**more: object) -> dict[str, object]:
+    return {"country_code": "DE", "id": "T", "currency": "EUR", "elements": [ELEMENT]} | more
+
+
+def _restricted(**restrictions: object) -> dict[str, object]:
+    return _tariff(elements=[ELEMENT | {"restrictions": restrictions}])
+
+
+def _faults(document: object, version: OcpiVersion | None = None) -> list[tuple[str, str]]:
+    with pytest.raises(InvalidInput) as caught:
+        parse_tariff(document, ocpi_version=version)
+    return [(fault.pointer, fault.code) for fault in caught.value.faults if isinstance(fault, TariffFault)]
+
+
+@pytest.mark.parametrize(
+    ("document", "pointers"),
+    [
+        (_tariff(min_price={"excl_vat": 2}, max_price={"excl_vat": 1}), ["/min_price/excl_vat"]),
+        (
+            _tariff(min_price={"excl_vat": 2, "incl_vat": 3}, max_price={"excl_vat": 1, "incl_vat": 2}),
+            ["/min_price/excl_vat", "/min_price/incl_vat"],
+        ),
+        (
+            _tariff(min_price={"before_taxes": 2, "after_taxes": 3}, max_price={"before_taxes": 2, "after_taxes": 2}),
+            ["/min_price/after_taxes"],
+        ),
+        (_restricted(min_kwh=2, max_kwh=1), ["/elements/0/restrictions/min_kwh"]),
+        (_restricted(min_power=2, max_power=1), ["/elements/0/restrictions/min_power"]),
+        (_restricted(min_current=2, max_current=1), ["/elements/0/restrictions/min_current"]),
+        (_restricted(min_duration=2, max_duration=1), ["/elements/0/restrictions/min_duration"]),
+    ],
+)
+def test_a_minimum_above_its_maximum_is_refused(document: dict[str, object], pointers: list[str]) -> None:
+    """Contracts.md, `min_above_max`: the pointer is the minimum's."""
+    assert _faults(document) == [(pointer, "min_above_max") for pointer in pointers]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        _tariff(min_price={"excl_vat": 1}, max_price={"excl_vat": 1}),
+        _tariff(min_price={"excl_vat": 1, "incl_vat": 3}, max_price={"excl_vat": 2}),
+        _restricted(min_kwh=1, max_kwh=1, min_duration=60, max_duration=60),
+        _tariff(min_price=None, max_price={"excl_vat": 1}),
+    ],
+)
+def test_equal_or_one_sided_bounds_are_accepted(document: dict[str, object]) -> None:
+    """Only a side that both give is compared; min equal to max is for the linter."""
+    assert parse_tariff(document).id == "T"
+
+
+@pytest.mark.parametrize(
+    ("more", "pointer"),
+    [
+        ({"id": "x" * 37}, "/id"),
+        ({"id": "a\u0000b"}, "/id"),
+        ({"id": 5}, "/id"),
+        ({"type": "CHEAP"}, "/type"),
+        ({"type": 5}, "/type"),
+        ({"max_price": {"incl_vat": 5}}, "/max_price/excl_vat"),
+        ({"max_price": {"after_taxes": 5}}, "/max_price/before_taxes"),
+        ({"tax_included": "MAYBE"}, "/tax_included"),
+        ({"start_date_time": "0001-01-01T00:00:00+01:00"}, "/start_date_time"),
+        ({"start_date_time": "2026-W01-1T00:00:00Z"}, "/start_date_time"),
+        ({"min_price": {"excl_vat": Decimal("1E+999999")}}, "/min_price/excl_vat"),
+        ({"min_price": {"excl_vat": Decimal("0E+999999")}}, "/min_price/excl_vat"),
+        ({"min_price": {"excl_vat": Decimal("1E-31")}}, "/min_price/excl_vat"),
+        ({"min_price": {"excl_vat": 10**20}}, "/min_price/excl_vat"),
+    ],
+)
+def test_what_nobody_means_is_refused(more: dict[str, object], pointer: str) -> None:
+    """Ids as in OCPI (CiString(36)), the enumeration of types, numbers and instants that can be calculated with."""
+    version = OcpiVersion.V2_3_0 if pointer == "/max_price/before_taxes" else None
+    assert _faults(_tariff(**more), version) == [(pointer, "bad_value")]
+
+
+@pytest.mark.parametrize("kind", [None, *TariffType])
+def test_the_type_is_kept(kind: TariffType | None) -> None:
+    """It chooses among tariffs and stands in the document as it came."""
+    document = _tariff(type=None if kind is None else kind.value)
+    read = parse_tariff(document)
+    assert tariff_type(read) is kind
+    assert tariff_document(read) == document
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00+00:00"),
+        ("2026-01-01T00:00:00", "2026-01-01T00:00:00+00:00"),
+        ("2026-01-01 00:00", "2026-01-01T00:00:00+00:00"),
+        ("2026-01-01t01:00:00.5z", "2026-01-01T01:00:00.500000+00:00"),
+        ("2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00+00:00"),
+        ("2026-01-01T01:00:00.123456789+0100", "2026-01-01T00:00:00.123456+00:00"),
+    ],
+)
+def test_instants_are_read_as_partners_write_them(text: str, utc: str) -> None:
+    """OCPI 2.2.1, 16.4: RFC 3339; without an offset it is UTC."""
+    read = parse_tariff(_tariff(start_date_time=text))
+    assert read.start_date_time is not None
+    assert read.start_date_time.isoformat() == utc
+
+
+def test_the_limits_of_another_version_are_understood() -> None:
+    """Billing note 45: partners write 2.2.1's Price into 2.3.0 documents."""
+    document = _tariff(tax_included="YES", max_price={"excl_vat": 5, "incl_vat": 6})
+    read = parse_tariff(document)
+    assert read.ocpi_version is OcpiVersion.V2_3_0
+    assert read.max_price is not None
+    assert read.max_price.excl_vat == 5
+    assert read.max_price.incl_vat == 6
+
+
+def test_a_tariff_that_is_nested_without_end_is_no_traceback() -> None:
+    """A partner chooses the depth; the guess of the version follows it without recursion."""
+    deep: dict[str, object] = {"tax_included": "YES"}
+    for _ in range(10_000):
+        deep = {"x": [deep]}
+    assert guess_version(deep) is OcpiVersion.V2_3_0
