@@ -1,9 +1,11 @@
 """Short ways to write tariffs and periods in tests."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import NamedTuple
 
 from voltway.kernel.clock import to_micros
 from voltway.kernel.energy import Energy
@@ -66,6 +68,35 @@ def stays(start: str, *parts: tuple[float, str, PeriodKind]) -> list[ChargingPer
         found.append(ChargingPeriod(begin, end, Energy(int(Decimal(kwh) * 1_000_000)), kind))
         begin = end
     return found
+
+
+class Part(NamedTuple):
+    """A stretch of a session; power in kW and current in A (all phases) where somebody names them."""
+
+    minutes: float
+    kwh: str = "0"
+    kind: PeriodKind = CHARGING
+    power_kw: float | None = None
+    current_a: float | None = None
+
+
+def parked(minutes: float) -> Part:
+    """Build an idle stretch."""
+    return Part(minutes, kind=PARKED)
+
+
+def reserved(minutes: float) -> Part:
+    """Build a reservation."""
+    return Part(minutes, kind=RESERVED)
+
+
+def session(start: str, parts: Sequence[Part]) -> list[ChargingPeriod]:
+    """Build consecutive periods with the powers and currents of their parts."""
+    plain = stays(start, *((part.minutes, part.kwh, part.kind) for part in parts))
+    return [
+        replace(period, power_w=part.power_kw and part.power_kw * 1000, current_a=part.current_a)
+        for period, part in zip(plain, parts, strict=True)
+    ]
 
 
 def excl(of: Tariff, periods: list[ChargingPeriod], time_zone: str = "UTC") -> Fraction:

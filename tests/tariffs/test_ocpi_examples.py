@@ -4,36 +4,28 @@ Sources are files of ocpi/ocpi and their headings; `printed` is what a text says
 superseded, and why. The examples of 2.2.1 stand in 2.3.0 too, so they are priced as both.
 """
 
-from dataclasses import replace
+from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
 import pytest
 from tests.tariffs import ocpi_documents as ocpi
-from tests.tariffs.building import CHARGING, PARKED, RESERVED, stays
+from tests.tariffs.building import Part, parked, reserved, session
 from tests.tariffs.ocpi_documents import Document, always, eur, per, when
 
+from voltway.kernel.errors import InvalidInput
 from voltway.kernel.money import decimal_text
 from voltway.tariffs.engine import price
-from voltway.tariffs.model import ChargingPeriod, Dimension, OcpiVersion, PeriodKind
-from voltway.tariffs.ocpi import parse_tariff
+from voltway.tariffs.model import Dimension, OcpiVersion
+from voltway.tariffs.ocpi import parse_cdr, parse_tariff
 from voltway.tariffs.priced import Priced
+from voltway.tariffs.reprice import reprice
 from voltway.tariffs.segments import cut_periods
 
 MONDAY, SATURDAY = "2026-03-02", "2026-03-07"
 NOON = f"{MONDAY}T12:00"
 BOTH = (OcpiVersion.V2_2_1, OcpiVersion.V2_3_0)
 OLD = (OcpiVersion.V2_1_1,)
-
-
-class Part(NamedTuple):
-    """A stretch of a session; power in kW and current in A (all phases) where the example names them."""
-
-    minutes: float
-    kwh: str = "0"
-    kind: PeriodKind = CHARGING
-    power_kw: float | None = None
-    current_a: float | None = None
 
 
 class Example(NamedTuple):
@@ -48,16 +40,6 @@ class Example(NamedTuple):
     expired: bool = False
     versions: tuple[OcpiVersion, ...] = BOTH
     printed: tuple[str, str] | None = None
-
-
-def parked(minutes: float) -> Part:
-    """Build an idle stretch."""
-    return Part(minutes, kind=PARKED)
-
-
-def reserved(minutes: float) -> Part:
-    """Build a reservation."""
-    return Part(minutes, kind=RESERVED)
 
 
 CHARGED_20 = Part(60, "20")
@@ -234,20 +216,11 @@ CASES = [
 ]
 
 
-def session_of(example: Example) -> list[ChargingPeriod]:
-    """Build the periods of an example, with the power and current it names."""
-    plain = stays(example.start, *((part.minutes, part.kwh, part.kind) for part in example.parts))
-    return [
-        replace(period, power_w=part.power_kw and part.power_kw * 1000, current_a=part.current_a)
-        for period, part in zip(plain, example.parts, strict=True)
-    ]
-
-
 def priced(example: Example, version: OcpiVersion) -> Priced:
     """Price an example as a document of one version."""
     is_new = version is OcpiVersion.V2_3_0 and "tax_included" not in example.tariff
     of = parse_tariff(ocpi.as_2_3_0(example.tariff) if is_new else example.tariff, ocpi_version=version)
-    periods = cut_periods(of, session_of(example), time_zone="UTC")
+    periods = cut_periods(of, session(example.start, example.parts), time_zone="UTC")
     return price(of, periods, time_zone="UTC", reservation_expired=example.expired)
 
 
@@ -299,3 +272,38 @@ def test_what_a_step_size_bills(
         unit = 1 if dimension is Dimension.ENERGY else 60
         billed = [decimal_text(line.billed_exact * unit) for line in lines if line.rate.dimension is dimension]
         assert billed == quantities, source
+
+
+OWNER: Document = {"country_code": "BE", "party_id": "BEC"}
+TAXED = eur("12", always(per("TIME", "2.00", 300, "10")))
+NEW_COST = {"before_taxes": Decimal("4.00"), "taxes": [{"name": "VAT", "amount": Decimal("0.40")}]}
+
+
+@pytest.mark.parametrize(
+    ("version", "document", "incl"),
+    [
+        (OcpiVersion.V2_1_1, ocpi.cdr_example(2015, {}, ocpi.SIMPLE_2_1_1, Decimal("4.00")), None),
+        (OcpiVersion.V2_2_1, ocpi.cdr_example(2015, OWNER, TAXED, ocpi.limit("4.00", "4.40")), "4.4"),
+        (OcpiVersion.V2_3_0, ocpi.cdr_example(2024, OWNER, TAXED, NEW_COST), "4.4"),
+    ],
+)
+def test_the_cdr_example_of_each_version(version: OcpiVersion, document: Document, incl: str | None) -> None:
+    """1:58:23 at 2.00 an hour by 5 minutes is 4.00; the tariff in 2.3.0's CDR forgets `tax_included`.
+
+    The energy that is told but in no period is a warning (mod_cdrs, Example of a CDR; billing notes 42 and 45).
+    """
+    repriced = reprice(parse_cdr(document))
+    total = repriced.priced.total
+    assert repriced.cdr.ocpi_version is version
+    assert decimal_text(total.excl_vat) == "4"
+    assert (None if total.incl_vat is None else decimal_text(total.incl_vat)) == incl
+    assert ("total_differs", "/total_energy") in {(warning.code, warning.path) for warning in repriced.warnings}
+    assert not any(warning.path.startswith("/total_cost") for warning in repriced.warnings)
+
+
+def test_the_price_in_the_cdr_example_of_2_1_1_is_a_text_and_refused() -> None:
+    """`"price": "2.00"` (mod_cdrs 2.1.1, Example of a CDR) is no number by its own types: a fault."""
+    tariff = {**ocpi.SIMPLE_2_1_1, "elements": [always({"type": "TIME", "price": "2.00", "step_size": 300})]}
+    with pytest.raises(InvalidInput) as caught:
+        parse_cdr(ocpi.cdr_example(2015, {}, tariff, Decimal("4.00")))
+    assert [fault.pointer for fault in caught.value.faults] == ["/tariffs/0/elements/0/price_components/0/price"]
