@@ -51,7 +51,7 @@ browser:
 	  fi; }
 
 fuzz: setup
-	$(BIN)/pytest -q --hypothesis-profile=fuzz -m hypothesis tests
+	$(BIN)/pytest -q --hypothesis-profile=fuzz -m hypothesis -o faulthandler_timeout=3600 tests
 
 bench: setup
 	@for bench in bench/*.py; do $(BIN)/python "$$bench" || exit $$?; done
