@@ -56,7 +56,7 @@ def exported(
         extra = {key: item for key, item in party.items() if item is not None} | dict(tariff.extra)
         restated = _restated(replace(tariff, extra=extra), ocpi_version, faults)
     if ocpi_version is OcpiVersion.V2_1_1:
-        faults.extend(_missing_in_2_1_1(tariff, net_only=net_only))
+        faults.extend(_missing_in_2_1_1(restated, net_only=net_only))
         restated = _without_vat(restated)
     if faults:
         raise CannotExport(f"OCPI {ocpi_version} cannot say what the tariff {tariff.id} bills", faults)

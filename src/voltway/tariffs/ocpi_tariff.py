@@ -113,7 +113,9 @@ def tariff_document(tariff: Tariff) -> dict[str, object]:
     """Write an OCPI Tariff as it was read, unknown keys included; numbers are exact (write with exact_json)."""
     if tariff.document is not None and _still_says(tariff, tariff.document):
         return dict(tariff.document)
-    document: dict[str, object] = {"id": tariff.id, "currency": tariff.currency}
+    named = {"country_code": None, "party_id": None, "id": tariff.id, "currency": tariff.currency, "type": None}
+    found = {key: item if item is not None else tariff.extra.get(key) for key, item in named.items()}
+    document: dict[str, object] = {key: item for key, item in found.items() if item is not None}
     if tariff.ocpi_version is OcpiVersion.V2_3_0 or tariff.tax_included is not TaxIncluded.NO:
         document["tax_included"] = tariff.tax_included.value
     for key, limit in (("min_price", tariff.min_price), ("max_price", tariff.max_price)):
