@@ -1,6 +1,6 @@
-"""The CDR: the form of OCPI 2.2.1, volumes that add up, and the same total from the CDR alone."""
+"""The CDR as our own record: the form of OCPI 2.2.1, volumes that add up, the same total from the CDR alone."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
@@ -20,11 +20,8 @@ from tests.tariffs.building import (
     tariff,
 )
 
-from voltway.kernel.clock import parse_rfc3339
-from voltway.kernel.energy import Energy
-from voltway.kernel.ids import TariffId
 from voltway.tariffs.engine import price
-from voltway.tariffs.model import ChargingPeriod, IdleRule, PeriodKind, Tariff
+from voltway.tariffs.model import IdleRule
 from voltway.tariffs.ocpi import (
     CDR_CSV_COLUMNS,
     CdrHead,
@@ -34,8 +31,9 @@ from voltway.tariffs.ocpi import (
     cdr_document,
     dumps,
     loads,
-    parse_tariff,
+    parse_cdr,
 )
+from voltway.tariffs.reprice import reprice
 
 START = at("2026-03-02T09:00")
 CITY = tariff(
@@ -44,7 +42,6 @@ CITY = tariff(
     element(component(TIME, "0.60")),
     idle=IdleRule(grace_s=900, cap=Decimal(5)),
 )
-_KINDS = {"TIME": CHARGING, "PARKING_TIME": PARKED, "RESERVATION_TIME": RESERVED}
 
 
 def head(ended_at: datetime, **more: object) -> CdrHead:
@@ -69,18 +66,7 @@ def head(ended_at: datetime, **more: object) -> CdrHead:
 
 def repriced(document: object) -> Fraction:
     """Price a CDR as a partner does: its own tariffs, periods and times, nothing else."""
-    cdr = loads(dumps(document))
-    assert isinstance(cdr, dict)
-    tariffs: list[Tariff] = [parse_tariff(item) for item in cdr["tariffs"]]
-    starts = [parse_rfc3339(period["start_date_time"]) for period in cdr["charging_periods"]]
-    ends = [*starts[1:], parse_rfc3339(cdr["end_date_time"])]
-    periods = []
-    for start, end, period in zip(starts, ends, cdr["charging_periods"], strict=True):
-        volumes = {item["type"]: item["volume"] for item in period["dimensions"]}
-        kind: PeriodKind = next(kind for name, kind in _KINDS.items() if name in volumes)
-        energy = Energy(int(volumes["ENERGY"] * 1_000_000)) if "ENERGY" in volumes else None
-        periods.append(ChargingPeriod(start, end, energy, kind, tariff_id=TariffId(period["tariff_id"])))
-    return price(tariffs, periods, time_zone="UTC").total.excl_vat
+    return reprice(parse_cdr(loads(dumps(document)))).priced.total.excl_vat
 
 
 @pytest.mark.parametrize("idle_min", [0, 10, 37, 65, 90, 300])
@@ -119,4 +105,3 @@ def test_a_cdr_has_the_fields_of_2_2_1_and_its_row_of_csv() -> None:
     assert tuple(row) == CDR_CSV_COLUMNS
     assert (row["total_cost_excl_vat"], row["total_energy_kwh"], row["tariff_ids"]) == ("5", "10", "T1")
     assert cdr_csv_row({"id": "C2"})["total_cost_excl_vat"] == ""
-    assert head(START + timedelta(hours=1)).ended_at.tzinfo is UTC

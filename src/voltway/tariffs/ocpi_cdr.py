@@ -4,12 +4,15 @@ Numbers carry OCPI's four decimals; the volumes are differences of rounded runni
 Made once at the session's end by `sessions` and immutable from then on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from typing import NamedTuple
 
 from voltway.kernel.clock import from_micros, to_micros, to_rfc3339
 from voltway.kernel.energy import MILLIWH_PER_KWH
+from voltway.kernel.ids import TariffId
 from voltway.tariffs.model import Dimension, JsonObject, OcpiVersion, PeriodKind, Tariff, TariffFault, TaxIncluded
 from voltway.tariffs.ocpi_cdr_head import CdrHead, Document, head_document
 from voltway.tariffs.ocpi_cdr_price import cost_documents, number_4
@@ -19,6 +22,7 @@ from voltway.tariffs.ocpi_tariff import tariff_document
 from voltway.tariffs.priced import Priced, PricedPeriod
 from voltway.tariffs.rates import MICROS_PER_HOUR
 
+_NOTHING = Decimal(0)
 _VOLUMES = {
     PeriodKind.CHARGING: "TIME",
     PeriodKind.PARKING: "PARKING_TIME",
@@ -51,29 +55,44 @@ CDR_CSV_COLUMNS = (
 )
 
 
+class _Period(NamedTuple):
+    """One charging period of the document; `is_free`: our idle rule made it free."""
+
+    start: datetime
+    volumes: dict[str, Decimal]
+    is_free: bool
+
+    def document(self, tariff_id: TariffId | None) -> Document:
+        """Write it; None where the version's periods name no tariff."""
+        dimensions = [{"type": name, "volume": volume} for name, volume in self.volumes.items()]
+        written: Document = {"start_date_time": to_rfc3339(self.start), "dimensions": dimensions}
+        return written if tariff_id is None else written | {"tariff_id": tariff_id}
+
+
 def cdr_document(head: CdrHead, priced: Priced, tariff: Tariff, *, ocpi_version: OcpiVersion | None = None) -> Document:
     """Build a CDR (write it with exact_json.dumps); raises CannotExport where the version cannot say the price.
 
     Without a version it is our own record: 2.2.1, and a tariff that 2.2.1 cannot say stands in its own words.
     Idle time that our idle rule made free points to a second tariff, the same without PARKING_TIME, so that a partner
-    who knows the CDR alone gets the same total (billing note 26); 2.1.1, whose periods name no tariff, leaves its
-    PARKING_TIME out.
+    who knows the CDR alone gets the same total (billing note 26). Periods of 2.1.1 name no tariff: there such idle
+    time is no PARKING_TIME and does not count in `total_parking_time`.
     """
     version = ocpi_version or OcpiVersion.V2_2_1
     shown = billed_tariff(tariff, priced, started_at=head.started_at, time_zone=head.location.time_zone)
     if version is OcpiVersion.V2_1_1:
         _check_2_1_1(priced)
         shown = used_tariff(shown, priced)
-    periods = list(_periods(priced, shown, version))
-    free_id = grace_tariff(shown).id
-    is_split = any(period.get("tariff_id") == free_id for period in periods)
-    tariffs = [shown, *([grace_tariff(shown)] if is_split else [])]
+    periods = list(_periods(priced, version))
+    names_tariff = version is not OcpiVersion.V2_1_1
+    free = grace_tariff(shown) if names_tariff and any(period.is_free for period in periods) else None
+    named = {False: shown.id, True: None if free is None else free.id}
+    costs = cost_documents(priced, version, taxed=tariff.tax_included is not TaxIncluded.NOT_APPLICABLE)
     document: Document = {
         **head_document(head, version),
         "currency": priced.currency,
-        "tariffs": [_tariff_document(item, head, ocpi_version) for item in tariffs],
-        "charging_periods": periods,
-        **_totals(head, priced, version, taxed=tariff.tax_included is not TaxIncluded.NOT_APPLICABLE),
+        "tariffs": [_tariff_document(item, head, ocpi_version) for item in (shown, free) if item is not None],
+        "charging_periods": [period.document(named[period.is_free] if names_tariff else None) for period in periods],
+        **_totals(head, priced, periods, costs),
         **({"remark": head.remark} if head.remark is not None else {}),
         "last_updated": to_rfc3339(head.last_updated),
     }
@@ -97,13 +116,13 @@ def _tariff_document(tariff: Tariff, head: CdrHead, ocpi_version: OcpiVersion | 
         return tariff_document(tariff)
 
 
-def _totals(head: CdrHead, priced: Priced, version: OcpiVersion, *, taxed: bool) -> Document:
-    costs = cost_documents(priced, version, taxed=taxed)
+def _totals(head: CdrHead, priced: Priced, periods: Iterable[_Period], costs: Document) -> Document:
     span_us = to_micros(head.ended_at) - to_micros(head.started_at)
+    parked = _VOLUMES[PeriodKind.PARKING]
     quantities: Document = {
         "total_energy": number_4(priced.kwh),
         "total_time": number_4(Fraction(span_us, MICROS_PER_HOUR)),
-        "total_parking_time": number_4(priced.parking_hours),
+        "total_parking_time": sum((period.volumes.get(parked, _NOTHING) for period in periods), _NOTHING),
     }
     found = costs | quantities
     return {key: found[key] for key in _TOTALS if key in found}
@@ -152,22 +171,18 @@ def cdr_csv_row(document: JsonObject) -> dict[str, str]:
     return {column: _cell(row[column]) for column in CDR_CSV_COLUMNS}
 
 
-def _periods(priced: Priced, tariff: Tariff, version: OcpiVersion) -> Iterator[Document]:
+def _periods(priced: Priced, version: OcpiVersion) -> Iterator[_Period]:
     energy = _Volumes()
     times = {kind: _Volumes() for kind in PeriodKind}
-    names_tariff = version is not OcpiVersion.V2_1_1
     for period, is_free in (piece for whole in priced.periods for piece in _pieces(whole)):
-        dimensions: list[Document] = []
-        if period.milliwh is not None or (is_free and not names_tariff):
-            exact = Fraction(period.milliwh or 0) / MILLIWH_PER_KWH
-            dimensions.append({"type": "ENERGY", "volume": energy.next(exact)})
-        span_us = to_micros(period.end) - to_micros(period.start)
-        volume = times[period.kind].next(Fraction(span_us, MICROS_PER_HOUR))
-        if names_tariff or not is_free:
-            dimensions.append({"type": _VOLUMES[period.kind], "volume": volume})
-        written: Document = {"start_date_time": to_rfc3339(period.start), "dimensions": dimensions}
-        named = grace_tariff(tariff).id if is_free else tariff.id
-        yield written | ({"tariff_id": named} if names_tariff else {})
+        volumes: dict[str, Decimal] = {}
+        is_untimed = is_free and version is OcpiVersion.V2_1_1
+        if period.milliwh is not None or is_untimed:  # a period has one dimension at least
+            volumes["ENERGY"] = energy.next(Fraction(period.milliwh or 0) / MILLIWH_PER_KWH)
+        if not is_untimed:
+            span_us = to_micros(period.end) - to_micros(period.start)
+            volumes[_VOLUMES[period.kind]] = times[period.kind].next(Fraction(span_us, MICROS_PER_HOUR))
+        yield _Period(period.start, volumes, is_free)
 
 
 def _pieces(period: PricedPeriod) -> Iterator[tuple[PricedPeriod, bool]]:

@@ -80,7 +80,7 @@ def _tax_documents(shares: Mapping[Decimal | None, Fraction], whole: Decimal) ->
     for rate, share in shares.items():
         running += share
         upto = whole if len(written) == len(shares) - 1 else number_4(running)
-        tax: dict[str, object] = {"name": "VAT", "percentage": rate, "amount": upto - said}
+        tax: dict[str, object] = {"name": "VAT", "percentage": rate, "amount": number_4(Fraction(upto - said))}
         written.append({key: item for key, item in tax.items() if item is not None})
         said = upto
     return written
