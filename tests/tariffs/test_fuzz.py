@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
+from zlib import crc32
 from zoneinfo import ZoneInfo
 
 from hypothesis import HealthCheck, given, settings
@@ -33,6 +34,7 @@ from tests.tariffs.building import (
 from tests.tariffs.slow_price import slow_total
 
 from voltway.kernel.energy import Energy
+from voltway.kernel.ids import TariffId
 from voltway.tariffs.engine import price
 from voltway.tariffs.model import (
     ChargingPeriod,
@@ -171,7 +173,9 @@ def tariffs(draw: st.DrawFn, turn: datetime, *, reserved: bool) -> Tariff:
         price_lock=draw(st.booleans()),
     )
     included = draw(st.sampled_from((TaxIncluded.NO, TaxIncluded.NO, TaxIncluded.YES, TaxIncluded.NOT_APPLICABLE)))
-    return replace(of, ocpi_version=OcpiVersion.V2_3_0, tax_included=included)
+    # A name of its own: under one name the engine's caches would compare each tariff with all before it.
+    name = TariffId(f"T{crc32(repr((of, included)).encode())}")
+    return replace(of, id=name, ocpi_version=OcpiVersion.V2_3_0, tax_included=included)
 
 
 @st.composite
