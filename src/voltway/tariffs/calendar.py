@@ -69,8 +69,8 @@ class Calendar:
 
     @property
     def is_constant(self) -> bool:
-        """Whether the same holds in every hour."""
-        return len(set(self.seen())) == 1
+        """Whether the same holds in every hour in which the tariff is valid."""
+        return len({shown for shown in self.seen() if shown.is_valid}) <= 1
 
     def seen(self) -> Iterator[Shown]:
         """Yield everything that is shown, in the order of time."""

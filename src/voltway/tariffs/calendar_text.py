@@ -54,7 +54,7 @@ def calendar_text(week: Week, screen: Screen) -> str:
     constant: list[str] = []
     for calendar in week.calendars:
         if calendar.is_constant and calendar.topic is not Topic.ENERGY:
-            shown = next(calendar.seen())
+            shown = max(calendar.seen(), key=lambda shown: shown.is_valid)
             constant.append(f"{form.words.labels[calendar.topic]}{form.words.colon}{_say(calendar, shown, form)}")
         else:
             blocks.append("\n".join(_Table(week, calendar, form, screen).lines()))

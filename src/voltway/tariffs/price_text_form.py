@@ -3,6 +3,7 @@
 Used by `tariffs.price_text` and `tariffs.calendar_text`; the only module that imports Babel. Pure.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -25,6 +26,7 @@ from voltway.tariffs.tiers import EXACT_DIGITS, Axis, Band, Topic, UnitPrice
 _MINUTE_PLACES = 6
 _WEEK = 7
 _MIDNIGHT = time(0, 0)
+_LETTER_BEFORE_DIGIT = re.compile(r"(?<=[A-Z])(?=\d)")  # CLDR's currencySpacing, which Babel leaves out
 _PER = {
     Topic.ENERGY: Unit.KWH,
     Topic.RESERVATION_FLAT: Unit.RESERVATION,
@@ -85,7 +87,8 @@ class Form:
     def money(self, amount: Decimal) -> str:
         """Write an amount with every digit it has, at least those of the currency."""
         with localcontext(prec=EXACT_DIGITS):
-            return format_currency(amount, self.currency, locale=self.locale, decimal_quantization=False)
+            text = format_currency(amount, self.currency, locale=self.locale, decimal_quantization=False)
+        return _LETTER_BEFORE_DIGIT.sub("\u00a0", text)
 
     def number(self, value: Decimal) -> str:
         """Write a number with every digit it has."""
@@ -173,12 +176,11 @@ class Form:
 
     def at(self, forms: Forms, instant: datetime, *, seen_at: datetime) -> str:
         """Say an instant as seen from another: by the clock within a day, by weekday within a week, else by date."""
-        local = instant.astimezone(zone(self.time_zone))
-        ahead = instant - seen_at
-        if ahead < timedelta(days=1):
+        local, seen = (moment.astimezone(zone(self.time_zone)) for moment in (instant, seen_at))
+        if instant - seen_at < timedelta(days=1):
             form = forms.clock
-        else:
-            form = forms.weekday if ahead < timedelta(days=_WEEK) else forms.date
+        else:  # a weekday names a day only until its name comes again
+            form = forms.weekday if (local.date() - seen.date()).days < _WEEK else forms.date
         return form.format(time=self.wall(instant), day=self.weekday(local.weekday()), date=self.day(local.date()))
 
     def moment(self, instant: datetime) -> str:
