@@ -22,6 +22,7 @@ from voltway.tariffs.model import (
     Tariff,
     TariffElement,
 )
+from voltway.tariffs.ocpi import CdrHead, CdrLocation, CdrToken
 
 BERLIN = "Europe/Berlin"
 ENERGY, TIME, PARKING, FLAT = Dimension.ENERGY, Dimension.TIME, Dimension.PARKING_TIME, Dimension.FLAT
@@ -115,3 +116,14 @@ def cut(period: ChargingPeriod, instant: datetime) -> list[ChargingPeriod]:
         replace(period, end=instant, energy=Energy(front)),
         replace(period, start=instant, energy=Energy(whole - front)),
     ]
+
+
+def cdr_head(started_at: datetime, ended_at: datetime, *, time_zone: str | None = None) -> CdrHead:
+    """Build what a CDR says beside its price."""
+    place = CdrLocation(
+        id="L1", address="Street 1", city="Berlin", country="DEU", latitude="52.5", longitude="13.4",
+        evse_uid="E1", evse_id="DE*ALL*E1", connector_id="1", connector_standard="IEC_62196_T2",
+        connector_format="SOCKET", connector_power_type="AC_3_PHASE", time_zone=time_zone,
+    )  # fmt: skip
+    token = CdrToken("DE", "ALL", "04AABB", "RFID", "DE-ALL-C1")
+    return CdrHead("C1", "DE", "ALL", "S1", started_at, ended_at, token, "WHITELIST", place, ended_at)
