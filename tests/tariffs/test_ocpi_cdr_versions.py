@@ -173,6 +173,15 @@ LOCKED = tariff(
     element(component(ENERGY, "0.5", 1, "19"), component(TIME, "1"), component(PARKING, "3")),
     price_lock=True,
 )
+WAITING = Restrictions(reservation=Reservation.RESERVATION)
+WAITING_AT_NIGHT = replace(NIGHT, reservation=Reservation.RESERVATION)
+BOOKED_LOCKED = tariff(
+    element(component(TIME, "9"), only=WAITING_AT_NIGHT),
+    element(component(TIME, "3"), only=WAITING),
+    element(component(ENERGY, "0.2", 1, "19"), only=NIGHT),
+    element(component(ENERGY, "0.5", 1, "19")),
+    price_lock=True,
+)
 GRACED = tariff(
     element(component(ENERGY, "0.39", 1, "19"), component(PARKING, "6", 1, "19")),
     idle=IdleRule(grace_s=900, cap=Decimal(5)),
@@ -204,6 +213,8 @@ RESERVATION = (15.0, "0", RESERVED), (60.0, "10", CHARGING)
         pytest.param(GRACED, "2026-03-02T09:00", ((10.0, "0", PARKED), (60.0, "10", CHARGING)), id="within the grace"),
         pytest.param(BOOKED, "2026-03-02T09:00", ((60.0, "10", CHARGING),), id="reservations had no part"),
         pytest.param(BOOKED, "2026-03-02T08:45", RESERVATION, id="reserved"),
+        pytest.param(BOOKED_LOCKED, "2026-03-02T20:50", RESERVATION, id="reserved by day, charged at night, both held"),
+        pytest.param(BOOKED_LOCKED, "2026-03-03T04:50", RESERVATION, id="reserved at night, charged by day, both held"),
         pytest.param(LIMITED, "2026-03-02T09:00", ((60.0, "10", CHARGING),), id="limits had no part"),
         pytest.param(LIMITED, "2026-03-02T09:00", ((60.0, "0.5", CHARGING),), id="minimum"),
         pytest.param(LIMITED, "2026-03-02T09:00", ((60.0, "60", CHARGING),), id="maximum"),
@@ -236,6 +247,30 @@ def test_our_own_record_keeps_a_tariff_that_2_2_1_cannot_say() -> None:
     assert found.priced.total.incl_vat == Fraction("3.9")
     with pytest.raises(CannotExport):
         written(of, periods, MIDDLE)
+
+
+def test_a_tariff_without_vat_gives_a_cdr_without_vat() -> None:
+    """A tariff of OCPI 2.1.1 has none: nothing is claimed of VAT, and 2.3.0 names no taxes."""
+    of = replace(tariff(element(component(ENERGY, "0.5"))), ocpi_version=OLD)
+    periods = stays("2026-03-02T09:00", *DAY)
+    for version, amount in ((None, {"excl_vat": 5}), (MIDDLE, {"excl_vat": 5}), (NEW, {"before_taxes": 5})):
+        document = written(of, periods, version)
+        assert document["total_cost"] == amount
+        assert read(document).priced.total.excl_vat == 5
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("WHITELIST", "WHITELIST"), ("AUTH_REQUEST", "AUTH_REQUEST"), ("COMMAND", "AUTH_REQUEST")]
+)
+def test_2_1_1_knows_two_ways_to_authorise(ours: str, theirs: str) -> None:
+    """OCPI 2.1.1 mod_cdrs, AuthMethod; what is known of the place is written."""
+    periods = stays("2026-03-02T09:00", *DAY)
+    made = head_of(periods)
+    made = replace(made, auth_method=ours, location=replace(made.location, name="Depot", postal_code="10115"))
+    document = cdr_document(made, priced_of(MIXED, periods), MIXED, ocpi_version=OLD)
+    assert document["auth_method"] == theirs
+    assert isinstance(document["location"], dict)
+    assert (document["location"]["name"], document["location"]["postal_code"]) == ("Depot", "10115")
 
 
 def test_a_tariff_without_anything_left_is_free_of_charge() -> None:
