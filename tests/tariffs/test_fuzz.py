@@ -110,22 +110,34 @@ def clock_restrictions(draw: st.DrawFn, turn: datetime) -> Restrictions:
             return Restrictions(start_date=draw(days), end_date=draw(days))
 
 
+Bounds = tuple[Decimal | None, Decimal | None]
+
+
+def bounds(*texts: str) -> st.SearchStrategy[Bounds]:
+    """Draw a lower bound, an upper one or both, in this order."""
+    ends = st.one_of(st.none(), one_of_texts(*texts))
+    return st.tuples(ends, ends).map(
+        lambda pair: (pair[1], pair[0]) if None not in pair and max(pair) == pair[0] else pair  # type: ignore[type-var]  # no None
+    )
+
+
 @st.composite
 def quantity_restrictions(draw: st.DrawFn) -> Restrictions:
-    """Draw bounds on energy, duration, power or current, one side or both."""
+    """Draw bounds on energy, duration, power or current."""
     match draw(st.integers(0, 3)):
         case 0:
-            kwh = st.one_of(st.none(), st.integers(0, 120).map(lambda count: Decimal(count) / 100))
-            return Restrictions(min_kwh=draw(kwh), max_kwh=draw(kwh))
+            low, high = draw(bounds(*(str(Decimal(count) / 100) for count in (0, 1, 2, 5, 9, 17, 33, 60, 120))))
+            return Restrictions(min_kwh=low, max_kwh=high)
         case 1:
-            duration_s = st.one_of(st.none(), st.integers(0, 700))
-            return Restrictions(min_duration_s=draw(duration_s), max_duration_s=draw(duration_s))
+            low, high = draw(bounds("0", "1", "20", "33", "60", "120", "199", "300", "480"))
+            begin_s, end_s = (None if end is None else int(end) for end in (low, high))
+            return Restrictions(min_duration_s=begin_s, max_duration_s=end_s)
         case 2:
-            power = st.sampled_from((None, Decimal("3.7"), Decimal(11), Decimal(22), Decimal("22.5")))
-            return Restrictions(min_power=draw(power), max_power=draw(power))
+            low, high = draw(bounds("3.7", "11", "22", "22.5"))
+            return Restrictions(min_power=low, max_power=high)
         case _:
-            current = st.sampled_from((None, Decimal(16), Decimal("32.5"), Decimal(63)))
-            return Restrictions(min_current=draw(current), max_current=draw(current))
+            low, high = draw(bounds("16", "32.5", "63"))
+            return Restrictions(min_current=low, max_current=high)
 
 
 @st.composite
@@ -167,7 +179,7 @@ def tariffs(draw: st.DrawFn, turn: datetime, *, reserved: bool) -> Tariff:
     kinds = (None, None, *Reservation) if reserved else (None, None, None, None, Reservation.RESERVATION)
     of = tariff(
         *(draw(elements(turn, kinds)) for _ in range(draw(st.sampled_from((1, 2, 3, 4, 5))))),
-        least=draw(limits("0.1", "0.4", "1.5")),
+        least=draw(limits("0.1", "0.2", "0.3")),
         most=draw(limits("0.3", "1", "4")),
         idle=draw(st.one_of(st.none(), idle_rules(turn))),
         price_lock=draw(st.booleans()),
