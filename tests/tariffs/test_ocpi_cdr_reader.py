@@ -142,6 +142,12 @@ def test_the_tariffs_are_of_the_cdr_s_version() -> None:
         (with_(end_date_time=None), ["/end_date_time"]),
         (with_(end_date_time=None, stop_date_time="today"), ["/stop_date_time"]),
         (with_(end_date_time="2026-03-02T08:59:59Z"), ["/end_date_time"]),
+        (with_(start_date_time="1969-12-31T23:59:59Z"), ["/start_date_time"]),
+        (with_(end_date_time="9999-12-31T23:59:59Z"), ["/end_date_time"]),
+        (
+            with_period(start_date_time="0001-01-01T00:00:00Z", dimensions=[{}]),
+            ["/charging_periods/0/start_date_time", "/charging_periods/0/dimensions/0/type"],
+        ),
         (with_(currency=None), ["/currency"]),
         (with_(currency="Euro"), ["/currency"]),
         (with_(charging_periods=None), ["/charging_periods"]),

@@ -43,6 +43,8 @@ _SIGNED = frozenset(item for item in Volume if "CURRENT" in item or "POWER" in i
 _LEAST = frozenset((Volume.MIN_CURRENT, Volume.MIN_POWER))
 _SUMMED = frozenset(Volume) - _SIGNED - {Volume.STATE_OF_CHARGE}
 
+_FIRST_YEAR, _LAST_YEAR = 1970, 2199
+
 # Sums of what `exact_number` lets in, without rounding.
 _EXACT = Context(prec=100)
 
@@ -130,7 +132,7 @@ class _Reading:
 
     def cdr(self, *, with_tariffs: bool) -> PartnerCdr | None:
         """Read everything; None where an end of the session is missing."""
-        started_at = self.reader.instant("start_date_time", required=True)
+        started_at = _instant(self.reader, "start_date_time")
         ended_at = self._ended_at(started_at)
         currency = self.reader.currency("currency")
         tariffs = tuple(self._tariffs()) if with_tariffs else ()
@@ -157,7 +159,7 @@ class _Reading:
         """Read the end; 2.1.1 calls it `stop_date_time`."""
         old = self.reader.value.get("end_date_time") is None and self.reader.value.get("stop_date_time") is not None
         key = "stop_date_time" if old else "end_date_time"
-        ended_at = self.reader.instant(key, required=True)
+        ended_at = _instant(self.reader, key)
         if started_at is not None and ended_at is not None and ended_at < started_at:
             self.reader.fault(key, f"{key} is before start_date_time")
         return ended_at
@@ -168,7 +170,7 @@ class _Reading:
 
     def _periods(self) -> Iterator[CdrPeriod]:
         for item in self.reader.objects("charging_periods", code="no_periods"):
-            start = item.instant("start_date_time", required=True)
+            start = _instant(item, "start_date_time")
             volumes = self._volumes(item)
             tariff_id = item.text("tariff_id")
             if start is not None:
@@ -218,6 +220,15 @@ class _Reading:
 
     def _odd(self, code: str, pointer: str, message: str) -> None:
         self.oddities.append(PriceWarning(code, pointer, message))
+
+
+def _instant(reader: ObjectReader, key: str) -> datetime | None:
+    """Read an instant of a session; beyond these years no zone has a local time."""
+    found = reader.instant(key, required=True)
+    if found is None or _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        return found
+    reader.fault(key, f"{key} must lie between {_FIRST_YEAR} and {_LAST_YEAR}")
+    return None
 
 
 def _merged(kind: Volume, first: Decimal, second: Decimal) -> Decimal:
