@@ -148,7 +148,7 @@ def _free(dimension: Dimension) -> Finding:
 
 def _gap(contest: Contest) -> Finding:
     dimension = contest.dimension
-    where = "; ".join(shortened(places(contest.grid, contest.outcome.holes)))
+    where = "; ".join(places(contest.grid, contest.outcome.holes))
     return Finding(
         "gap",
         "/elements",

@@ -115,7 +115,7 @@ def _days(tariff: Tariff, windows: list[Restrictions]) -> list[date]:
 
 def _times(windows: list[Restrictions]) -> list[time]:
     named = {clock for window in windows for clock in (window.start_time, window.end_time) if clock is not None}
-    return sorted(named | {time(0)})
+    return [*sorted(named - {time(0)}), time(0)]
 
 
 def _windows(tariff: Tariff) -> list[Restrictions]:
