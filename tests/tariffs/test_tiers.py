@@ -101,6 +101,16 @@ def test_a_known_power_decides() -> None:
     assert tiers_of(of, power_w=150_000.0) == [("", "0.5")]
 
 
+def test_the_power_of_charging_says_nothing_of_idling() -> None:
+    """A car that idles draws nothing: a fee from some power on is said with its power, whatever the car drew before."""
+    of = tariff(element(component(ENERGY, "0.5"), component(PARKING, "6"), only=Restrictions(min_power=Decimal(50))))
+    shown = {
+        topic: len(stretches(of, topic, at=NOON, time_zone=BERLIN, power_w=60_000.0)[0].tiers)
+        for topic in (Topic.ENERGY, Topic.PARKING_TIME)
+    }
+    assert shown == {Topic.ENERGY: 1, Topic.PARKING_TIME: 2}
+
+
 def test_exempt_windows_of_the_idle_rule_come_first() -> None:
     """Idle time in an exempt window is free whatever the elements say (docs/algorithms/price.md)."""
     rule = IdleRule(exempt=(Restrictions(day_of_week=(1,)),))
@@ -168,18 +178,29 @@ def test_stretches_hold_from_their_start_to_their_end(of: Tariff, instant: datet
     """At each end the tiers change, before it they do not, and no set of tiers is told twice."""
     found = stretches(of, Topic.ENERGY, at=instant, time_zone=BERLIN)
     assert found[0].start == instant
-    shown = [tuple((tier.bands, tier.price, tier.is_rest) for tier in stretch.tiers) for stretch in found]
-    assert len(set(shown)) == len(shown)
-    for stretch, tiers in zip(found, shown, strict=True):
-        assert _at(of, stretch.start) == tiers
+    assert len({stretch.tiers for stretch in found}) == len(found)
+    for stretch in found:
+        assert _at(of, stretch.start) == stretch.tiers
         if stretch.end is not None:
-            assert _at(of, stretch.end - timedelta(seconds=1)) == tiers
-            assert _at(of, stretch.end) != tiers
+            assert _at(of, stretch.end - timedelta(seconds=1)) == stretch.tiers
+            assert _at(of, stretch.end) != stretch.tiers
 
 
-def _at(of: Tariff, instant: datetime) -> tuple[object, ...]:
-    tiers = tiers_at(offers(of, Topic.ENERGY), local_clock(instant, BERLIN))
-    return tuple((tier.bands, tier.price, tier.is_rest) for tier in tiers)
+@given(tariffs(), INSTANTS, st.integers(0, 14 * 24 * 60))
+def test_no_price_of_two_weeks_is_left_out(of: Tariff, instant: datetime, minutes: int) -> None:
+    """AFIR: all prices are known before the start. What holds at any later minute is among the stretches."""
+    found = stretches(of, Topic.ENERGY, at=instant, time_zone=BERLIN)
+    later = _at(of, instant + timedelta(minutes=minutes))
+    assert later in {stretch.tiers for stretch in found} or len(found) == 1
+    assert _paid(later) in [_paid(stretch.tiers) for stretch in found]
+
+
+def _paid(tiers: tuple[Tier, ...]) -> list[object]:
+    return [(tier.bands, tier.price, tier.is_rest) for tier in tiers]
+
+
+def _at(of: Tariff, instant: datetime) -> tuple[Tier, ...]:
+    return tiers_at(offers(of, Topic.ENERGY), local_clock(instant, BERLIN))
 
 
 def test_what_ends_with_the_tariff_has_no_later_price() -> None:

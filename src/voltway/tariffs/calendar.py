@@ -14,7 +14,17 @@ from voltway.tariffs.boundaries import boundaries
 from voltway.tariffs.model import Tariff
 from voltway.tariffs.price_text_words import Unit
 from voltway.tariffs.rates import local_clock, zone
-from voltway.tariffs.tiers import EXACT_DIGITS, Offer, Topic, UnitPrice, first_price, midnight, offers, tiers_at
+from voltway.tariffs.tiers import (
+    EXACT_DIGITS,
+    Offer,
+    Topic,
+    UnitPrice,
+    first_price,
+    midnight,
+    offers,
+    power_for,
+    tiers_at,
+)
 
 SHOWN_TOPICS = (Topic.ENERGY, Topic.TIME, Topic.FLAT, Topic.PARKING_TIME)
 DAYS = 7
@@ -129,8 +139,8 @@ class Week:
 def week_of(tariff: Tariff, *, monday: date, time_zone: str, power_w: float | None = None) -> Week:
     """Return the prices of the seven local days from `monday`, per kWh, hour of charging, session and hour of idling.
 
-    Without `power_w` an element for certain powers does not hold (as for a session whose power is unknown). Raises
-    ZoneInfoNotFoundError (a KeyError) where the zone does not exist.
+    `power_w` is a momentary power (billing note 20); without it an element for certain powers does not hold, as for a
+    session whose power is unknown. Raises ZoneInfoNotFoundError (a KeyError) where the zone does not exist.
     """
     calendars = tuple(_Reader(tariff, topic, time_zone, power_w).calendar(monday) for topic in SHOWN_TOPICS)
     return Week(tariff, monday, time_zone, calendars, tuple(_clock_changes(monday, time_zone)))
@@ -143,7 +153,7 @@ class _Reader:
         self.tariff = tariff
         self.topic = topic
         self.time_zone = time_zone
-        self.power_w = power_w
+        self.power_w = power_for(topic, power_w)
         self.of: tuple[Offer, ...] = offers(tariff, topic)
 
     def calendar(self, monday: date) -> Calendar:

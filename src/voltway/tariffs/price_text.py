@@ -68,8 +68,8 @@ def price_text(
     """Say every price of a tariff: kWh, minute, session, any other (AFIR Art. 5, NEVI 23 CFR 680.116; billing note 35).
 
     `at` is when it is read: the prices that hold then come first and are marked where they change. `time_zone` is the
-    IANA zone of the place. With `power_w`, the EVSE's, prices of other powers are left out. Raises
-    ZoneInfoNotFoundError (a KeyError) where the zone does not exist.
+    IANA zone of the place. With `power_w`, a momentary power (billing note 20), prices of other powers are left out:
+    an EVSE's greatest power is none. Raises ZoneInfoNotFoundError (a KeyError) where the zone does not exist.
     """
     form = Form.of(*wording, currency=tariff.currency, time_zone=time_zone)
     writer = _Writer(tariff, form, at, power_w)

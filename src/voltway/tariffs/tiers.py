@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, localcontext
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -56,6 +57,7 @@ _PRICED = {
     Topic.EXPIRED_FLAT: (Dimension.FLAT, Reservation.RESERVATION_EXPIRES),
 }
 PRICED_TOPICS = tuple(_PRICED)
+_WHILE_CHARGING = (Topic.ENERGY, Topic.TIME, Topic.FLAT)
 
 
 class Axis(StrEnum):
@@ -143,6 +145,11 @@ def offers(tariff: Tariff, topic: Topic) -> tuple[Offer, ...]:
     return tuple(found)
 
 
+def power_for(topic: Topic, power_w: float | None) -> float | None:
+    """Return the power that a topic is judged on: that of charging says nothing of a car that idles or is awaited."""
+    return power_w if topic in _WHILE_CHARGING else None
+
+
 def tiers_at(of: tuple[Offer, ...], clock: LocalClock, *, power_w: float | None = None) -> tuple[Tier, ...]:
     """Return the tiers that the clock leaves, in rising order where they lie on one axis, else in list order."""
     standing = list(_standing(of, clock, power_w))
@@ -172,40 +179,50 @@ def _standing(
 def stretches(
     tariff: Tariff, topic: Topic, *, at: datetime, time_zone: str, power_w: float | None = None
 ) -> tuple[Stretch, ...]:
-    """Return the tiers that hold at an instant, then every other set of tiers where it first comes after it."""
+    """Return the tiers that hold at an instant, then every other set of tiers where it first comes after it.
+
+    Where the clock changes no price there is one stretch; else tiers from another window are others, at an equal price
+    too, so that every window is told.
+    """
     of = offers(tariff, topic)
-    last = tariff.end_date_time
+    known_w, last = power_for(topic, power_w), tariff.end_date_time
     runs: list[Stretch] = []
-    for instant in (at, *_changes(tariff, of, at, time_zone)):
-        tiers = tiers_at(of, local_clock(instant, time_zone), power_w=power_w)
-        if (runs and _same(runs[-1].tiers, tiers)) or (runs and last is not None and instant >= last):
+    is_clocked = any(has_clock(offer.window) for offer in of)
+    for instant in _changes(tariff, at, time_zone) if is_clocked else (at,):
+        tiers = tiers_at(of, local_clock(instant, time_zone), power_w=known_w)
+        if runs and (runs[-1].tiers == tiers or (last is not None and instant >= last)):
             continue
         if runs:
             runs[-1] = runs[-1]._replace(end=instant)
         runs.append(Stretch(instant, None, tiers))
-    return tuple(
-        run for index, run in enumerate(runs) if not any(_same(run.tiers, then.tiers) for then in runs[:index])
-    )
+    if len({_paid(run.tiers) for run in runs}) == 1:
+        return (runs[0]._replace(end=None),)
+    firsts = {run.tiers: run for run in reversed(runs)}
+    return tuple(run for run in runs if firsts[run.tiers] is run)
 
 
-def _same(left: tuple[Tier, ...], right: tuple[Tier, ...]) -> bool:
-    """Tell whether a driver pays the same; the windows, by which it came so, may differ."""
-    return [tier._replace(window=_ANYTIME) for tier in left] == [tier._replace(window=_ANYTIME) for tier in right]
+def _paid(tiers: tuple[Tier, ...]) -> tuple[Tier, ...]:
+    """Return the tiers without the windows by which they came."""
+    return tuple(tier._replace(window=_ANYTIME) for tier in tiers)
 
 
-def _changes(tariff: Tariff, of: tuple[Offer, ...], at: datetime, time_zone: str) -> Iterator[datetime]:
-    """Yield the instants after `at` at which the clock may change a price: two weeks from now and from each date."""
-    if not any(has_clock(offer.window) for offer in of):
-        return
-    days = {day for offer in of for day in (offer.window.start_date, offer.window.end_date) if day is not None}
+@lru_cache(maxsize=256)
+def _changes(tariff: Tariff, at: datetime, time_zone: str) -> tuple[datetime, ...]:
+    """Return the instants after `at` at which the clock may change a price: two weeks from now and from each date.
+
+    Kept, as every topic of a text asks for the same.
+    """
+    windows = [element.restrictions for element in tariff.elements if element.restrictions is not None]
+    windows += tariff.idle.exempt if tariff.idle is not None else ()
+    days = {day for window in windows for day in (window.start_date, window.end_date) if day is not None}
     starts = [midnight(day, time_zone) for day in sorted(days)]
+    found: list[datetime] = []
     scanned = at
     for start in (at, *(start for start in starts if start > at)):
         begin, end = max(start, scanned), start + _AHEAD
-        if begin > at:
-            yield begin  # boundaries leave out their own begin
-        yield from boundaries(tariff, begin, end, time_zone=time_zone)
+        found += [begin, *boundaries(tariff, begin, end, time_zone=time_zone)]  # which leave out their own begin
         scanned = end
+    return tuple(found)
 
 
 def midnight(day: date, time_zone: str) -> datetime:
@@ -253,7 +270,7 @@ def _holds_at_start(band: Band) -> bool:
 
 
 def _in_list_order(standing: list[tuple[Offer, tuple[Band, ...]]]) -> tuple[Tier, ...]:
-    tiers = [Tier(bands, offer.price, offer.window, is_rest=not bands) for offer, bands in standing]
+    tiers = [Tier(bands, offer.price, _clocks(offer.window), is_rest=not bands) for offer, bands in standing]
     return tuple(tiers) if not standing[-1][1] else (*tiers, Tier((), None, _ANYTIME, is_rest=True))
 
 
@@ -266,7 +283,7 @@ def _along_axis(standing: list[tuple[Offer, tuple[Band, ...]]]) -> tuple[Tier, .
     for low, high in pairwise(edges):
         piece = Band(axis, low, high)
         offer = next((offer for offer, bands in standing if all(_covers(band, piece) for band in bands)), None)
-        tier = Tier((piece,), offer.price if offer else None, offer.window if offer else _ANYTIME)
+        tier = Tier((piece,), offer.price if offer else None, _clocks(offer.window) if offer else _ANYTIME)
         if tiers and tiers[-1].price == tier.price:
             tiers[-1] = tiers[-1]._replace(bands=(Band(axis, tiers[-1].bands[0].low, high),))
         else:
@@ -277,3 +294,8 @@ def _along_axis(standing: list[tuple[Offer, tuple[Band, ...]]]) -> tuple[Tier, .
 def _covers(band: Band, piece: Band) -> bool:
     from_low = band.low is None or (piece.low is not None and band.low <= piece.low)
     return from_low and (band.high is None or (piece.high is not None and piece.high <= band.high))
+
+
+def _clocks(r: Restrictions) -> Restrictions:
+    """Keep of restrictions what the clock judges."""
+    return Restrictions(r.start_time, r.end_time, r.start_date, r.end_date, day_of_week=r.day_of_week)
