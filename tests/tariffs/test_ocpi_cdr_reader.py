@@ -148,6 +148,7 @@ def test_the_tariffs_are_of_the_cdr_s_version() -> None:
             with_period(start_date_time="0001-01-01T00:00:00Z", dimensions=[{}]),
             ["/charging_periods/0/start_date_time", "/charging_periods/0/dimensions/0/type"],
         ),
+        (with_(start_date_time="1970-01-01T00:00:00Z"), ["/end_date_time", "/charging_periods/0/start_date_time"]),
         (with_(currency=None), ["/currency"]),
         (with_(currency="Euro"), ["/currency"]),
         (with_(charging_periods=None), ["/charging_periods"]),

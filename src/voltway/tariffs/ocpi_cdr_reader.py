@@ -6,7 +6,7 @@ Totals never enter a price: they are claims that somebody compares (billing note
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Context, Decimal
 from enum import StrEnum
 
@@ -44,6 +44,7 @@ _LEAST = frozenset((Volume.MIN_CURRENT, Volume.MIN_POWER))
 _SUMMED = frozenset(Volume) - _SIGNED - {Volume.STATE_OF_CHARGE}
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
+_LONGEST = timedelta(days=3660)
 
 # Sums of what `exact_number` lets in, without rounding.
 _EXACT = Context(prec=100)
@@ -136,7 +137,7 @@ class _Reading:
         ended_at = self._ended_at(started_at)
         currency = self.reader.currency("currency")
         tariffs = tuple(self._tariffs()) if with_tariffs else ()
-        periods = tuple(self._periods())
+        periods = tuple(self._periods(started_at))
         claims = dict(self._claims())
         self._name_unknown_keys(with_tariffs=with_tariffs)
         if started_at is None or ended_at is None:
@@ -159,7 +160,7 @@ class _Reading:
         """Read the end; 2.1.1 calls it `stop_date_time`."""
         old = self.reader.value.get("end_date_time") is None and self.reader.value.get("stop_date_time") is not None
         key = "stop_date_time" if old else "end_date_time"
-        ended_at = _instant(self.reader, key)
+        ended_at = _instant(self.reader, key, started_at)
         if started_at is not None and ended_at is not None and ended_at < started_at:
             self.reader.fault(key, f"{key} is before start_date_time")
         return ended_at
@@ -168,9 +169,9 @@ class _Reading:
         for item in self.reader.objects("tariffs"):
             yield read_tariff(item, self.version)
 
-    def _periods(self) -> Iterator[CdrPeriod]:
+    def _periods(self, started_at: datetime | None) -> Iterator[CdrPeriod]:
         for item in self.reader.objects("charging_periods", code="no_periods"):
-            start = _instant(item, "start_date_time")
+            start = _instant(item, "start_date_time", started_at)
             volumes = self._volumes(item)
             tariff_id = item.text("tariff_id")
             if start is not None:
@@ -222,12 +223,20 @@ class _Reading:
         self.oddities.append(PriceWarning(code, pointer, message))
 
 
-def _instant(reader: ObjectReader, key: str) -> datetime | None:
-    """Read an instant of a session; beyond these years no zone has a local time."""
+def _instant(reader: ObjectReader, key: str, started_at: datetime | None = None) -> datetime | None:
+    """Read an instant of a session: in years in which every zone has a local time, within ten years of its start.
+
+    OCPI's 1970 for an unknown start would make a session of decades, which has no price that anybody means.
+    """
     found = reader.instant(key, required=True)
-    if found is None or _FIRST_YEAR <= found.year <= _LAST_YEAR:
+    if found is None:
+        return None
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        reader.fault(key, f"{key} must lie between {_FIRST_YEAR} and {_LAST_YEAR}")
+    elif started_at is not None and abs(found - started_at) > _LONGEST:
+        reader.fault(key, f"{key} is more than {_LONGEST.days} days away from the start of the session")
+    else:
         return found
-    reader.fault(key, f"{key} must lie between {_FIRST_YEAR} and {_LAST_YEAR}")
     return None
 
 
