@@ -91,22 +91,25 @@ def components(draw: st.DrawFn) -> PriceComponent:
     return PriceComponent(dimension, amount, vat, draw(st.sampled_from(STEPS[dimension])))
 
 
+CLOCKS = ("window", "from", "until", "weekdays", "dates")
+QUANTITIES = ("energy", "duration", "power", "current")
+
+
 @st.composite
-def clock_restrictions(draw: st.DrawFn, turn: datetime) -> Restrictions:
+def clock_restrictions(draw: st.DrawFn, kind: str, turn: datetime) -> Restrictions:
     """Draw a window, weekdays or dates around the local time of the turn."""
-    today = turn.date()
     near = st.integers(-9, 9).map(lambda minutes: (turn + timedelta(minutes=minutes)).time())
-    match draw(st.integers(0, 4)):
-        case 0:
+    days = st.sampled_from([None, *(turn.date() + timedelta(days=count) for count in (-1, 0, 1))])
+    match kind:
+        case "window":
             return Restrictions(start_time=draw(near), end_time=draw(near))
-        case 1:
+        case "from":
             return Restrictions(start_time=draw(near))
-        case 2:
+        case "until":
             return Restrictions(end_time=draw(near))
-        case 3:
+        case "weekdays":
             return Restrictions(day_of_week=tuple(sorted(draw(st.sets(st.integers(0, 6), min_size=1)))))
         case _:
-            days = st.sampled_from((None, today - timedelta(days=1), today, today + timedelta(days=1)))
             return Restrictions(start_date=draw(days), end_date=draw(days))
 
 
@@ -122,17 +125,17 @@ def bounds(*texts: str) -> st.SearchStrategy[Bounds]:
 
 
 @st.composite
-def quantity_restrictions(draw: st.DrawFn) -> Restrictions:
+def quantity_restrictions(draw: st.DrawFn, kind: str) -> Restrictions:
     """Draw bounds on energy, duration, power or current."""
-    match draw(st.integers(0, 3)):
-        case 0:
-            low, high = draw(bounds(*(str(Decimal(count) / 100) for count in (0, 1, 2, 5, 9, 17, 33, 60, 120))))
+    match kind:
+        case "energy":
+            low, high = draw(bounds("0", "0.01", "0.02", "0.05", "0.09", "0.17", "0.33", "0.6", "1.2"))
             return Restrictions(min_kwh=low, max_kwh=high)
-        case 1:
+        case "duration":
             low, high = draw(bounds("0", "1", "20", "33", "60", "120", "199", "300", "480"))
             begin_s, end_s = (None if end is None else int(end) for end in (low, high))
             return Restrictions(min_duration_s=begin_s, max_duration_s=end_s)
-        case 2:
+        case "power":
             low, high = draw(bounds("3.7", "11", "22", "22.5"))
             return Restrictions(min_power=low, max_power=high)
         case _:
@@ -141,13 +144,15 @@ def quantity_restrictions(draw: st.DrawFn) -> Restrictions:
 
 
 @st.composite
-def restrictions(draw: st.DrawFn, turn: datetime, kinds: Sequence[Reservation | None]) -> Restrictions | None:
+def restrictions(draw: st.DrawFn, turn: datetime, reservations: Sequence[Reservation | None]) -> Restrictions | None:
     """Draw up to three kinds of restrictions together, some of them for a reservation."""
     named: dict[str, object] = {}
-    for _ in range(draw(st.sampled_from((0, 1, 1, 2, 3)))):
-        part = draw(st.one_of(clock_restrictions(turn), quantity_restrictions()))
+    for kind in draw(
+        st.lists(st.sampled_from((*CLOCKS, *QUANTITIES)), unique=True, max_size=draw(st.sampled_from((0, 1, 1, 2, 3))))
+    ):
+        part = draw(clock_restrictions(kind, turn) if kind in CLOCKS else quantity_restrictions(kind))
         named |= {key: getattr(part, key) for key in part.__slots__ if getattr(part, key) not in (None, (), {})}
-    if (reservation := draw(st.sampled_from(kinds))) is not None:
+    if (reservation := draw(st.sampled_from(reservations))) is not None:
         named["reservation"] = reservation
     return Restrictions(**named) if named else None  # type: ignore[arg-type]  # the fields of Restrictions
 
@@ -155,7 +160,7 @@ def restrictions(draw: st.DrawFn, turn: datetime, kinds: Sequence[Reservation | 
 @st.composite
 def idle_rules(draw: st.DrawFn, turn: datetime) -> IdleRule:
     """Draw a grace, a cap and exempt windows."""
-    exempt = draw(st.lists(clock_restrictions(turn), max_size=2))
+    exempt = [draw(clock_restrictions(kind, turn)) for kind in draw(st.lists(st.sampled_from(CLOCKS), max_size=2))]
     grace_s = draw(st.sampled_from((0, 0, 1, 37, 60, 250)))
     return IdleRule(grace_s, draw(st.one_of(st.none(), one_of_texts("0", "0.01", "0.05", "0.2"))), tuple(exempt))
 
