@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 from zlib import crc32
 from zoneinfo import ZoneInfo
@@ -25,6 +26,7 @@ from tests.tariffs.building import (
     RESERVED,
     TIME,
     at,
+    cdr_head,
     component,
     cut,
     element,
@@ -49,6 +51,8 @@ from voltway.tariffs.model import (
     TariffElement,
     TaxIncluded,
 )
+from voltway.tariffs.ocpi import cdr_document, dumps, loads, parse_cdr
+from voltway.tariffs.reprice import reprice
 from voltway.tariffs.segments import cut_periods
 
 EXAMPLES = 10_000 if settings.get_current_profile_name() == "fuzz" else 500
@@ -249,6 +253,34 @@ def test_the_engine_equals_a_walk_over_every_second(case: Case, order: random.Ra
     whole = cut_periods(of, periods, time_zone=time_zone)
     for pieces in (whole, more_cuts(whole, order)):
         assert price(of, pieces, time_zone=time_zone, reservation_expired=expired).total == expected
+
+
+def sayable(case: Case) -> Case | None:
+    """Return the case as an OCPI 2.3.0 CDR can tell it, None where it cannot.
+
+    Periods of a CDR have no gaps and no momentary power, and a partner rounds up again what a cap cut out of a step.
+    An element without restrictions keeps the tariff from being empty where a price lock leaves out the others.
+    """
+    bands = (restricted for it in case.tariff.elements if (restricted := it.restrictions) is not None)
+    if any((it.min_power, it.max_power, it.min_current, it.max_current) != (None,) * 4 for it in bands):
+        return None
+    if any(before.end != after.start for before, after in pairwise(case.periods)):
+        return None
+    idle = case.tariff.idle
+    of = replace(case.tariff, idle=replace(idle, cap=None) if idle is not None else None)
+    return case._replace(tariff=replace(of, elements=(*of.elements, element(component(FLAT, "0")))))
+
+
+@given(cases().map(sayable).filter(bool))
+@settings(max_examples=EXAMPLES // 5, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_partner_gets_the_same_total_from_the_cdr(case: Case) -> None:
+    """The periods that we price go into the CDR: grace, exempt windows and price lock included (issue 4, §2)."""
+    of, periods, time_zone, expired = case
+    cut_up = cut_periods(of, periods, time_zone=time_zone)
+    priced = price(of, cut_up, time_zone=time_zone, reservation_expired=expired)
+    head = cdr_head(periods[0].start, periods[-1].end, time_zone=time_zone)
+    document = loads(dumps(cdr_document(head, priced, of, ocpi_version=OcpiVersion.V2_3_0)))
+    assert reprice(parse_cdr(document), reservation_expired=expired).priced.total == priced.total
 
 
 def test_the_slow_evaluator_knows_the_specs_numbers() -> None:
