@@ -336,6 +336,14 @@ def test_live_and_cdr_are_one_function() -> None:
     assert another_hour(whole[-1]).end - whole[-1].end == timedelta(hours=1)
 
 
+def test_another_hour_counts_durations_as_the_price_does() -> None:
+    """Billing notes 19 and 43: behind a reservation too, a session's durations begin with the session."""
+    dearer = eur("T", when({"max_duration": 600}, per("TIME", "1", 0)), always(per("TIME", "6", 0)))
+    so_far = session(TEN, [reserved(30), Part(5, "1")])
+    ahead = next_hour(parse_tariff(dearer), so_far, another_hour(so_far[-1]), time_zone="UTC")
+    assert ahead.excl_vat == Fraction(5, 60) + Fraction(55 * 6, 60)
+
+
 def test_errata_of_the_texts_are_read() -> None:
     """Billing note 45: the CDR of 2.3.0 holds a tariff without `tax_included`; its prices are net."""
     cost = {"before_taxes": 5, "taxes": [{"name": "VAT", "amount": 1}]}
