@@ -5,7 +5,7 @@ interpolate: a period is priced whole by its start (billing note 13). Readings: 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -32,10 +32,11 @@ _QUANTITY_STEP = Fraction(1, 20_000)
 
 @dataclass(frozen=True, slots=True)
 class Repriced:
-    """A CDR with the price that its periods and tariffs give; `warnings` point into the CDR."""
+    """A CDR with the price that its periods and tariffs give; `warnings` point into the CDR, `time_zone` is IANA's."""
 
     cdr: PartnerCdr
     priced: Priced
+    time_zone: str
     warnings: tuple[PriceWarning, ...]
 
     @property
@@ -80,8 +81,8 @@ def reprice(
         *(_spans(own[index].pointer) for index in spans),
         *_located(priced, periods, own),
     ]
-    repriced = Repriced(cdr, priced, tuple(warnings))
-    return Repriced(cdr, priced, (*warnings, *_differences(repriced)))
+    repriced = Repriced(cdr, priced, local_zone, tuple(warnings))
+    return replace(repriced, warnings=(*warnings, *_differences(repriced)))
 
 
 class _Choice:
