@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 from tests.tariffs import ocpi_documents as ocpi
-from tests.tariffs.building import BERLIN, Part, cdr_head, parked, session
+from tests.tariffs.building import BERLIN, Part, cdr_head, parked, reserved, session
 from tests.tariffs.ocpi_documents import Document, always, eur, per, when
 
 from voltway.kernel.errors import InvalidInput
