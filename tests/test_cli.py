@@ -44,7 +44,15 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_help_lists_every_command(runner: CliRunner) -> None:
     lines = runner.invoke(app, ["--help"]).stdout.partition("Commands:")[2].splitlines()
-    assert [line.split()[0] for line in lines if line.strip()] == ["up", "doctor", "simulate", "import", "config"]
+    assert [line.split()[0] for line in lines if line.strip()] == [
+        "up",
+        "doctor",
+        "simulate",
+        "import",
+        "price",
+        "config",
+        "tariff",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,10 @@ config_app = typer.Typer(
     help="Settings: check them, show them, list them all.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(config_app, name="config")
+tariff_app = typer.Typer(
+    help="Tariffs: look for mistakes, look at the week.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(tariff_app, name="tariff")
 
 
 @app.command()
@@ -117,6 +121,60 @@ def import_(
     from voltway.imports import run_import
 
     raise typer.Exit(run_import(kind, file, settings, dry_run=dry_run, as_json=as_json))
+
+
+@app.command()
+def price(
+    *,
+    cdr: Annotated[str, typer.Option(help="An OCPI CDR (2.1.1, 2.2.1, 2.3.0); - reads stdin.")],
+    tariff: Annotated[str | None, typer.Option(help="A Tariff or an array of them, instead of the CDR's own.")] = None,
+    ocpi: Annotated[str | None, typer.Option(help="2.1.1, 2.2.1 or 2.3.0; default: as the CDR looks.")] = None,
+    time_zone: Annotated[str | None, typer.Option(help="IANA zone of the place, e.g. Europe/Berlin.")] = None,
+    reservation_expired: Annotated[
+        bool, typer.Option("--reservation-expired", help="The reservation ran out unused.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Price a CDR by its tariff, exactly, with a line for each period and dimension."""
+    from voltway.tariffs.command import PriceArguments, run_price
+
+    arguments = PriceArguments(cdr, tariff, ocpi, time_zone, reservation_expired)
+    raise typer.Exit(run_price(arguments, as_json=as_json))
+
+
+@tariff_app.command("lint")
+def tariff_lint(
+    file: Annotated[str, typer.Argument(help="An OCPI Tariff; - reads stdin.")],
+    *,
+    ocpi: Annotated[str | None, typer.Option(help="2.1.1, 2.2.1 or 2.3.0; default: as the tariff looks.")] = None,
+    time_zone: Annotated[
+        str | None, typer.Option(help="IANA zone of the place, for nights with 23 or 25 hours.")
+    ] = None,
+    rules: Annotated[str, typer.Option(help="ocpi, afir, nevi, uk, de, with commas.")] = "ocpi",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Look for mistakes in a tariff: faults, gaps, overlaps, rules of law; exit 1 where one is an error."""
+    from voltway.tariffs.command import LintArguments, run_lint
+
+    raise typer.Exit(run_lint(LintArguments(file, ocpi, time_zone, rules), as_json=as_json))
+
+
+@tariff_app.command("show")
+def tariff_show(
+    file: Annotated[str, typer.Argument(help="An OCPI Tariff; - reads stdin.")],
+    *,
+    ocpi: Annotated[str | None, typer.Option(help="2.1.1, 2.2.1 or 2.3.0; default: as the tariff looks.")] = None,
+    time_zone: Annotated[str | None, typer.Option(help="IANA zone of the place; default: UTC.")] = None,
+    week: Annotated[str | None, typer.Option(help="A date YYYY-MM-DD in the week to show; default: this week.")] = None,
+    language: Annotated[str, typer.Option(help="en, de, fr, es or nl.")] = "en",
+    power_kw: Annotated[float | None, typer.Option(help="At this power, where prices depend on it.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Show the week of a tariff as a calendar: the price at each hour, and the price text for drivers."""
+    from voltway.tariffs.command import ShowArguments, run_show
+
+    arguments = ShowArguments(file, ocpi, time_zone, week, language, power_kw)
+    raise typer.Exit(run_show(arguments, as_json=as_json))
 
 
 @config_app.command("check")

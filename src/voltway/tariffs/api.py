@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from voltway.httpapi.caller import Reader, Writer
 from voltway.httpapi.paging import Page, Pager, WantedPage
 from voltway.tariffs.assignments import Assignment, TargetKind
+from voltway.tariffs.price_api import add_price_routes
 from voltway.tariffs.service import Tariffs, TariffText, read_tariff
 from voltway.tariffs.store import StoredTariff
 
@@ -85,6 +86,7 @@ class AssignmentQuery(BaseModel):
 def router(tariffs: Tariffs) -> APIRouter:
     """Build the routes of tariffs."""
     routes = APIRouter(prefix="/api/v1", tags=["tariffs"])
+    add_price_routes(routes)
     _add_tariffs(routes, tariffs)
     _add_versions(routes, tariffs)
     _add_assignments(routes, tariffs)

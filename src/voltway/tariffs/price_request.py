@@ -32,8 +32,8 @@ class PriceRequest:
 
 def priced_request(request: PriceRequest) -> Repriced:
     """Price the CDR of a request; raises InvalidInput with every fault of CDR, tariffs and options."""
-    faults: list[Fault] = [*_zone_faults(request.time_zone)]
-    version = _version(request, faults)
+    faults: list[Fault] = [*version_faults(request.ocpi), *zone_faults(request.time_zone)]
+    version = _version(request)
     cdr = _cdr(request, version, faults)
     tariffs = _tariffs(request.tariff, version, faults) if request.tariff is not None else None
     if faults or cdr is None:
@@ -44,15 +44,11 @@ def priced_request(request: PriceRequest) -> Repriced:
         _refuse([Fault(f"/cdr{fault.pointer}", fault.message) for fault in error.faults])
 
 
-def parse_version(named: str | None, pointer: str = "/ocpi") -> OcpiVersion | None:
-    """Read the name of an OCPI version; raises InvalidInput where it is none of ours."""
-    if named is None:
-        return None
-    try:
-        return OcpiVersion(named)
-    except ValueError:
-        known = ", ".join(version.value for version in OcpiVersion)
-        raise InvalidInput("the OCPI version is unknown", [Fault(pointer, f"{named} is none of {known}")]) from None
+def version_faults(named: str | None) -> Iterator[Fault]:
+    """Yield a fault where an OCPI version is named that is none of ours."""
+    known = [version.value for version in OcpiVersion]
+    if named is not None and named not in known:
+        yield Fault("/ocpi", f"{named} is none of {', '.join(known)}")
 
 
 def tariff_parts(found: object) -> tuple[object, object, str]:
@@ -62,7 +58,8 @@ def tariff_parts(found: object) -> tuple[object, object, str]:
     return found, None, ""
 
 
-def _zone_faults(time_zone: str | None) -> Iterator[Fault]:
+def zone_faults(time_zone: str | None) -> Iterator[Fault]:
+    """Yield a fault where a time zone is named that IANA does not know."""
     if time_zone is None:
         return
     try:
@@ -71,19 +68,16 @@ def _zone_faults(time_zone: str | None) -> Iterator[Fault]:
         yield Fault("/time_zone", f"there is no time zone {time_zone}; write an IANA name such as Europe/Berlin")
 
 
-def _version(request: PriceRequest, faults: list[Fault]) -> OcpiVersion | None:
-    """Return the version asked for; else 2.3.0 where the replacing tariffs are of it, else the CDR says."""
-    try:
-        named = parse_version(request.ocpi)
-    except InvalidInput as error:
-        faults.extend(error.faults)
-        return None
-    replacing = request.tariff if isinstance(request.tariff, Sequence) else [request.tariff]
+def _version(request: PriceRequest) -> OcpiVersion | None:
+    """Return the version asked for; else 2.3.0 where the replacing tariffs are of it, else None: the CDR says."""
+    if request.ocpi in {version.value for version in OcpiVersion}:
+        return OcpiVersion(request.ocpi)
+    replacing = request.tariff if isinstance(request.tariff, list | tuple) else [request.tariff]
     documents = (tariff_parts(item)[0] for item in replacing)
     is_newest = any(
         isinstance(document, Mapping) and guess_version(document) is OcpiVersion.V2_3_0 for document in documents
     )
-    return named or (OcpiVersion.V2_3_0 if is_newest else None)
+    return OcpiVersion.V2_3_0 if is_newest else None
 
 
 def _cdr(request: PriceRequest, version: OcpiVersion | None, faults: list[Fault]) -> PartnerCdr | None:
