@@ -1,5 +1,6 @@
 """Charging periods: the sum is the session's energy, idle is the car's own wish, every price change has a cut."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -7,13 +8,27 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tariffs.building import BERLIN, CHARGING, ENERGY, PARKED, PARKING, TIME, clock, component, element, tariff
+from tests.tariffs.building import (
+    BERLIN,
+    CHARGING,
+    ENERGY,
+    PARKED,
+    PARKING,
+    TIME,
+    cdr_head,
+    clock,
+    component,
+    element,
+    tariff,
+)
 
 from voltway.kernel.facts import ChargingState
 from voltway.sessions.periods import Course, Sample, charging_periods, kind_changes
 from voltway.sessions.quotes import is_due, priced_course, quote_of
 from voltway.tariffs.engine import price
 from voltway.tariffs.model import PeriodKind, Restrictions, Tariff
+from voltway.tariffs.ocpi import cdr_document, dumps, loads, parse_cdr
+from voltway.tariffs.reprice import reprice
 from voltway.tariffs.segments import cut_periods
 
 START = datetime(2026, 3, 2, 16, 0, tzinfo=UTC)
@@ -166,6 +181,39 @@ def test_a_period_ends_where_another_band_begins() -> None:
         ((p.start - START) / timedelta(minutes=1), p.energy.milliwh if p.energy else 0, p.power_w) for p in periods
     ]
     assert found == [(0, 5_000_000, 22_000), (10, 5_000_000, 40_000), (20, 10_000_000, 40_000)]
+
+
+def test_a_stretch_within_one_band_names_its_least_and_greatest_power() -> None:
+    """A partner judges min_power on the least and max_power on the greatest of a period (OCPI CdrDimensionType)."""
+    whole = course(40, 20, reading(0, 0, kw=22), reading(10, 5, kw=11), reading(20, 7, kw=25), reading(30, 15, kw=40))
+    first = charging_periods(whole, BANDS, time_zone=BERLIN)[0]
+    assert (first.power_w, first.power_max_w) == (11_000, 25_000)
+    plain = charging_periods(whole, FLAT_RATE, time_zone=BERLIN)[0]
+    assert (plain.power_w, plain.power_max_w) == (22_000, None)
+
+
+def test_where_no_power_is_reported_the_register_says_it() -> None:
+    """5 kWh in ten minutes are 30 kW, 10 in the next ten 60 kW: the tariff's bands of power are still met."""
+    whole = course(20, 15, reading(0, 0), reading(10, 5))
+    periods = charging_periods(whole, BANDS, time_zone=BERLIN)
+    assert [(p.power_w, p.energy.milliwh if p.energy else 0) for p in periods] == [
+        (30_000, 5_000_000),
+        (60_000, 5_000_000),
+        (60_000, 5_000_000),
+    ]
+    assert charging_periods(whole, FLAT_RATE, time_zone=BERLIN)[0].power_w is None
+
+
+@given(courses(), st.sampled_from([FLAT_RATE, NIGHT, BANDS]))
+def test_a_partner_gets_the_same_total_from_our_cdr(whole: Course, priced_by: Tariff) -> None:
+    """Priced anew from the CDR alone, to OCPI's four decimals (issue 4, §2); registers count tenths of a Wh."""
+    begin, end = (milliwh // 100 * 100 for milliwh in (whole.begin_milliwh, whole.end_milliwh))
+    whole = replace(whole, begin_milliwh=begin, end_milliwh=end)
+    priced = priced_course(whole, priced_by, time_zone=BERLIN)
+    document = cdr_document(cdr_head(whole.started_at, whole.until, time_zone=BERLIN), priced, priced_by)
+    again = reprice(parse_cdr(loads(dumps(document))))
+    assert abs(again.priced.total.excl_vat - priced.total.excl_vat) <= Decimal("0.0001")
+    assert {warning.code for warning in again.warnings} <= {"free_dimension"}
 
 
 def test_what_is_due() -> None:

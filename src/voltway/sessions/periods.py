@@ -7,6 +7,7 @@ Rules:
 - Idle is where the car asks for no power: its state says so and no real power flows, or it draws nothing in two or more
   consecutive readings although at least its minimum current is offered. A pause of the station or of ours never is.
 - A power or current holds from its reading to the next; a period is cut where it enters another band of the tariff.
+  Where the tariff has bands of power and a station names none, it is the mean between two readings of the register.
 """
 
 from bisect import bisect_left, bisect_right
@@ -28,6 +29,7 @@ NO_DRAW_W = 50.0
 """Below this a car's electronics live, its battery does not charge."""
 IDLE_READINGS = 2
 _QUANTUM_MILLIWH = 100
+_W_PER_MILLIWH_US = 3_600_000
 _IDLE_STATES = frozenset({ChargingState.SUSPENDED_EV, ChargingState.IDLE})
 
 
@@ -59,7 +61,7 @@ def charging_periods(course: Course, tariff: Tariff, *, time_zone: str) -> list[
     total = curve.total_milliwh
     if course.until <= course.started_at:
         return [ChargingPeriod(course.started_at, course.started_at, Energy(total))]
-    conditions = list(_conditions(course, tariff))
+    conditions = _conditions(course, curve, tariff)
     start_us, end_us = curve.times_us[0], curve.times_us[-1]
     cuts = {(at_us, curve.quantised(at_us)) for at_us, _ in conditions[1:]}
     for instant in boundaries(tariff, course.started_at, course.until, time_zone=time_zone):
@@ -78,11 +80,26 @@ def kind_changes(course: Course) -> list[tuple[datetime, PeriodKind]]:
 
 
 class _Condition(NamedTuple):
-    """What holds from an instant on."""
+    """What holds from an instant on; the greatest values where a stretch within one band had several."""
 
     kind: PeriodKind
     power_w: float | None
     current_a: float | None
+    power_max_w: float | None = None
+    current_max_a: float | None = None
+
+    def widened(self, other: "_Condition") -> "_Condition":
+        """Return the stretch with another reading in it."""
+        least_w, most_w = _extremes(self.power_w, self.power_max_w, other.power_w)
+        least_a, most_a = _extremes(self.current_a, self.current_max_a, other.current_a)
+        return _Condition(self.kind, least_w, least_a, most_w, most_a)
+
+
+def _extremes(least: float | None, most: float | None, value: float | None) -> tuple[float | None, float | None]:
+    if least is None or value is None:
+        return least, most
+    low, high = min(least, value), max(least if most is None else most, value)
+    return low, None if low == high else high
 
 
 class _Curve:
@@ -116,6 +133,12 @@ class _Curve:
         level = low + (high - low) * (at_us - low_us) // (high_us - low_us)
         return level // _QUANTUM_MILLIWH * _QUANTUM_MILLIWH
 
+    def mean_power_w(self, at_us: int) -> float:
+        """Return the mean power between the readings around an instant (the earlier one included)."""
+        after = min(bisect_right(self.times_us, at_us), len(self.times_us) - 1)
+        milliwh = self.milliwh[after] - self.milliwh[after - 1]
+        return milliwh * _W_PER_MILLIWH_US / (self.times_us[after] - self.times_us[after - 1])
+
     def reached_us(self, milliwh: int) -> int:
         """Return the instant at which an energy below the total is reached."""
         after = bisect_left(self.milliwh, milliwh, lo=1)
@@ -140,19 +163,28 @@ def _pieces(cuts: Sequence[tuple[int, int]], conditions: Sequence[tuple[int, _Co
             condition.kind,
             condition.power_w,
             condition.current_a,
+            power_max_w=condition.power_max_w,
+            current_max_a=condition.current_max_a,
         )
         reached = level
 
 
-def _conditions(course: Course, tariff: Tariff) -> Iterator[tuple[int, _Condition]]:
-    """Yield the instants at which kind, power band or current band change, the start first."""
+def _conditions(course: Course, curve: _Curve, tariff: Tariff) -> list[tuple[int, _Condition]]:
+    """Return the instants at which kind, power band or current band change, the start first."""
     powers, currents = power_bands(tariff), current_bands(tariff)
+    found: list[tuple[int, _Condition]] = []
     last: tuple[PeriodKind, int, int] | None = None
-    for at_us, condition in _sweep(course):
+    for at_us, reported in _sweep(course):
+        is_unknown = powers and reported.power_w is None
+        condition = reported._replace(power_w=curve.mean_power_w(at_us)) if is_unknown else reported
         now = condition.kind, _band(powers, condition.power_w), _band(currents, condition.current_a)
         if now != last:
-            yield at_us, condition
+            found.append((at_us, condition))
+        elif powers or currents:
+            start_us, before = found[-1]
+            found[-1] = start_us, before.widened(condition)
         last = now
+    return found
 
 
 def _band(bounds: Sequence[float], value: float | None) -> int:

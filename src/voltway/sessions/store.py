@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from uuid import UUID
 
 import orjson
@@ -11,6 +12,8 @@ from voltway.httpapi.paging import PageRequest
 from voltway.infra.db import Transaction
 from voltway.infra.sql import Row, fetch_all, fetch_one, run
 from voltway.kernel.clock import from_micros, to_rfc3339
+from voltway.kernel.energy import MILLIWH_PER_KWH, Energy
+from voltway.sessions.assumed import Charge
 from voltway.sessions.cdrs import Cdr, Place
 from voltway.sessions.intake import detail_of, read_states
 from voltway.sessions.model import SessionState, State
@@ -301,6 +304,48 @@ async def get_party(tx: Transaction) -> tuple[str, str]:
     row = await fetch_one(tx, "SELECT country_code, party_id FROM operator WHERE operator_id = voltway_operator()")
     assert row is not None, "the transaction names an operator that exists"
     return row["country_code"], row["party_id"]
+
+
+# ---- for quotes
+
+
+async def find_evse(tx: Transaction, identity: str, evse_id: int) -> Row | None:
+    """Return where an EVSE is and its rated power; one that only a session has named exists too."""
+    return await fetch_one(
+        tx,
+        """SELECT st.station_id, st.groups, l.code AS location_code, l.country,
+                  coalesce(l.time_zone, o.time_zone) AS time_zone, e.max_power_w
+             FROM station st
+             JOIN operator o ON o.operator_id = st.operator_id
+             LEFT JOIN location l ON l.location_id = st.location_id
+             LEFT JOIN evse e ON e.station_id = st.station_id AND e.evse_id = :evse_id
+            WHERE st.identity = :identity
+              AND (e.evse_id IS NOT NULL OR EXISTS (
+                   SELECT FROM session s WHERE s.station_id = st.station_id AND s.evse_id = :evse_id))""",
+        identity=identity,
+        evse_id=evse_id,
+    )
+
+
+async def recent_charges(tx: Transaction, station_id: int, evse_id: int, *, since: datetime, limit: int) -> list[Charge]:
+    """Return what the newest billed sessions of an EVSE drew that charged at least 1 kWh, the newest start first."""
+    rows = await fetch_all(
+        tx,
+        """SELECT d.energy_milliwh, d.document->>'total_time' AS total_h, d.document->>'total_parking_time' AS parked_h
+             FROM session s JOIN LATERAL (
+                  SELECT * FROM cdr c WHERE c.session_id = s.session_id ORDER BY c.number DESC LIMIT 1
+                  ) d ON (d.document->'credit') IS NULL AND d.energy_milliwh >= :least
+            WHERE s.station_id = :station_id AND s.evse_id = :evse_id AND s.started_at >= :since
+            ORDER BY s.started_at DESC LIMIT :limit""",
+        station_id=station_id,
+        evse_id=evse_id,
+        since=since,
+        least=MILLIWH_PER_KWH,
+        limit=limit,
+    )
+    return [
+        Charge(Energy(row["energy_milliwh"]), Decimal(row["total_h"]) - Decimal(row["parked_h"] or 0)) for row in rows
+    ]
 
 
 # ---- for the jobs

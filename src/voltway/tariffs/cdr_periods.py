@@ -23,8 +23,10 @@ from voltway.tariffs.priced import PriceWarning
 from voltway.tariffs.rates import MICROS_PER_HOUR, MICROS_PER_SECOND, Exact
 
 _TIMES = (Volume.RESERVATION_TIME, Volume.TIME, Volume.PARKING_TIME)
-_AGREE_US = 180_000
-"""Half a unit of the fourth decimal of an hour."""
+_HALF_UNIT_US = 180_000
+"""Half a unit of the fourth decimal of an hour: what rounding one volume costs."""
+_AGREE_US = 2 * _HALF_UNIT_US
+"""What a difference of two rounded running sums may be off, which is how we write volumes ourselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +84,15 @@ _Times = Mapping[tuple[str, Volume], Exact]
 
 def _times(stretch: _Stretch) -> tuple[_Times, Mapping[str, tuple[PriceWarning, ...]]]:
     """Return each time of a stretch in microseconds, and who disagrees with the instants."""
-    shares = [
+    span_us = to_micros(stretch.end) - to_micros(stretch.start)
+    listed = [
         _Share(period, kind, Fraction(period.volumes[kind]) * MICROS_PER_HOUR)
         for period in stretch.periods
         for kind in _TIMES
-        if period.volumes.get(kind)
+        if kind in period.volumes
     ]
-    span_us = to_micros(stretch.end) - to_micros(stretch.start)
+    # A 0 says that there was no such time, unless the stretch is so short that its volume was rounded to 0.
+    shares = [share for share in listed if share.volume_us] or (listed[:1] if span_us <= _AGREE_US else [])
     said_us = sum((share.volume_us for share in shares), Fraction(0))
     warnings: dict[str, tuple[PriceWarning, ...]] = {}
     if shares and abs(said_us - span_us) > _AGREE_US * len(shares):
@@ -101,7 +105,7 @@ def _times(stretch: _Stretch) -> tuple[_Times, Mapping[str, tuple[PriceWarning, 
 def _snapped(volume_us: Fraction) -> Exact:
     """Take the whole second that a rounded volume means: 0.6667 h are 2400 s."""
     second_us = round(volume_us / MICROS_PER_SECOND) * MICROS_PER_SECOND
-    return second_us if abs(volume_us - second_us) <= _AGREE_US else _exact(volume_us)
+    return second_us if abs(volume_us - second_us) <= _HALF_UNIT_US else _exact(volume_us)
 
 
 def _exact(value: Fraction) -> Exact:

@@ -117,7 +117,11 @@ class _Draft:
 
     def done(self) -> PricedPeriod:
         p = self.period
-        return PricedPeriod(p.start, p.end, p.kind, self.milliwh, self.plan.tariff.id, tuple(self.lines))
+        powers = _range(p.power_w, p.power_max_w)
+        currents = _range(p.current_a, p.current_max_a)
+        return PricedPeriod(
+            p.start, p.end, p.kind, self.milliwh, self.plan.tariff.id, tuple(self.lines), powers, currents
+        )
 
 
 class _Run:
@@ -294,6 +298,10 @@ class _Run:
         rate = choose(reserved[-1].plan.expired_flat, self.reservation)
         if rate is not None:
             reserved[-1].lines.append(_line_of(rate, 1))
+
+
+def _range(least: float | None, most: float | None) -> tuple[float, float] | None:
+    return None if least is None else (least, least if most is None else most)
 
 
 class _Step:

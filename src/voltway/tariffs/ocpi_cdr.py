@@ -6,13 +6,14 @@ Made once at the session's end by `sessions` and immutable from then on.
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
 from voltway.kernel.clock import from_micros, to_micros, to_rfc3339
 from voltway.kernel.energy import MILLIWH_PER_KWH
 from voltway.kernel.ids import TariffId
+from voltway.tariffs.boundaries import current_bands, power_bands
 from voltway.tariffs.model import Dimension, JsonObject, OcpiVersion, PeriodKind, Tariff, TariffFault, TaxIncluded
 from voltway.tariffs.ocpi_cdr_head import CdrHead, Document, head_document
 from voltway.tariffs.ocpi_cdr_price import cost_documents, number_4
@@ -23,6 +24,7 @@ from voltway.tariffs.priced import Priced, PricedPeriod
 from voltway.tariffs.rates import MICROS_PER_HOUR
 
 _NOTHING = Decimal(0)
+_FOUR_PLACES = Decimal("0.0001")
 _VOLUMES = {
     PeriodKind.CHARGING: "TIME",
     PeriodKind.PARKING: "PARKING_TIME",
@@ -82,7 +84,7 @@ def cdr_document(head: CdrHead, priced: Priced, tariff: Tariff, *, ocpi_version:
     if version is OcpiVersion.V2_1_1:
         _check_2_1_1(priced)
         shown = used_tariff(shown, priced)
-    periods = list(_periods(priced, version))
+    periods = list(_periods(priced, tariff, version))
     names_tariff = version is not OcpiVersion.V2_1_1
     free = grace_tariff(shown) if names_tariff and any(period.is_free for period in periods) else None
     named = {False: shown.id, True: None if free is None else free.id}
@@ -171,7 +173,7 @@ def cdr_csv_row(document: JsonObject) -> dict[str, str]:
     return {column: _cell(row[column]) for column in CDR_CSV_COLUMNS}
 
 
-def _periods(priced: Priced, version: OcpiVersion) -> Iterator[_Period]:
+def _periods(priced: Priced, tariff: Tariff, version: OcpiVersion) -> Iterator[_Period]:
     energy = _Volumes()
     times = {kind: _Volumes() for kind in PeriodKind}
     for period, is_free in (piece for whole in priced.periods for piece in _pieces(whole)):
@@ -182,7 +184,25 @@ def _periods(priced: Priced, version: OcpiVersion) -> Iterator[_Period]:
         if not is_untimed:
             span_us = to_micros(period.end) - to_micros(period.start)
             volumes[_VOLUMES[period.kind]] = times[period.kind].next(Fraction(span_us, MICROS_PER_HOUR))
+        volumes |= _bands(period, tariff, version)
         yield _Period(period.start, volumes, is_free)
+
+
+def _bands(period: PricedPeriod, tariff: Tariff, version: OcpiVersion) -> dict[str, Decimal]:
+    """Return the momentary values that the tariff's restrictions ask for; 2.1.1 knows no power in a CDR.
+
+    Cut down to four decimals, so that a value stays below the band above it.
+    """
+    found: dict[str, Decimal] = {}
+    if period.current_a is not None and current_bands(tariff):
+        found["MIN_CURRENT"], found["MAX_CURRENT"] = (_cut(value) for value in period.current_a)
+    if period.power_w is not None and power_bands(tariff) and version is not OcpiVersion.V2_1_1:
+        found["MIN_POWER"], found["MAX_POWER"] = (_cut(value / 1000) for value in period.power_w)
+    return found
+
+
+def _cut(value: float) -> Decimal:
+    return Decimal(repr(value)).quantize(_FOUR_PLACES, rounding=ROUND_FLOOR)
 
 
 def _pieces(period: PricedPeriod) -> Iterator[tuple[PricedPeriod, bool]]:

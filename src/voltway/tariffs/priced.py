@@ -109,6 +109,9 @@ class PricedPeriod(NamedTuple):
     milliwh: Exact | None
     tariff_id: TariffId
     lines: tuple[Line, ...]
+    power_w: tuple[float, float] | None = None
+    """The least and the greatest, None where unknown."""
+    current_a: tuple[float, float] | None = None
 
 
 _COSTS = (CostKind.ENERGY, CostKind.TIME, CostKind.PARKING, CostKind.FIXED, CostKind.RESERVATION)
