@@ -59,10 +59,13 @@ class _Stretch(NamedTuple):
     periods: Sequence[CdrPeriod]
 
 
-def session_periods(cdr: PartnerCdr) -> Iterator[SessionPeriod]:
-    """Yield the periods of a CDR in time order; a reservation inside one becomes a period of its own before it."""
+def session_periods(cdr: PartnerCdr, *, times_by_volumes: bool = False) -> Iterator[SessionPeriod]:
+    """Yield the periods of a CDR in time order; a reservation inside one becomes a period of its own before it.
+
+    `times_by_volumes` takes every time from its volume as it stands: a reading that is not ours (`tariffs.readings`).
+    """
     for stretch in _stretches(cdr):
-        times, disagreements = _times(stretch)
+        times, disagreements = _times(stretch, by_volumes=times_by_volumes)
         for period in stretch.periods:
             warnings = (*_misplaced(period, cdr), *disagreements.get(period.pointer, ()))
             yield from _session_periods(period, stretch, times, warnings)
@@ -82,7 +85,7 @@ def _stretches(cdr: PartnerCdr) -> Iterator[_Stretch]:
 _Times = Mapping[tuple[str, Volume], Exact]
 
 
-def _times(stretch: _Stretch) -> tuple[_Times, Mapping[str, tuple[PriceWarning, ...]]]:
+def _times(stretch: _Stretch, *, by_volumes: bool) -> tuple[_Times, Mapping[str, tuple[PriceWarning, ...]]]:
     """Return each time of a stretch in microseconds, and who disagrees with the instants."""
     span_us = to_micros(stretch.end) - to_micros(stretch.start)
     listed = [
@@ -97,6 +100,8 @@ def _times(stretch: _Stretch) -> tuple[_Times, Mapping[str, tuple[PriceWarning, 
     warnings: dict[str, tuple[PriceWarning, ...]] = {}
     if shares and abs(said_us - span_us) > _AGREE_US * len(shares):
         warnings[shares[0].period.pointer] = (_disagreement(shares[0], said_us, span_us, alone=len(shares) == 1),)
+    if by_volumes:
+        return {(share.period.pointer, share.kind): _exact(share.volume_us) for share in shares}, warnings
     if len(shares) == 1:
         return {(shares[0].period.pointer, shares[0].kind): span_us}, warnings
     return {(share.period.pointer, share.kind): _snapped(share.volume_us) for share in shares}, warnings
@@ -129,10 +134,12 @@ def _misplaced(period: CdrPeriod, cdr: PartnerCdr) -> Iterator[PriceWarning]:
 def _session_periods(
     period: CdrPeriod, stretch: _Stretch, times: _Times, warnings: tuple[PriceWarning, ...]
 ) -> Iterator[SessionPeriod]:
-    reserved = times.get((period.pointer, Volume.RESERVATION_TIME))
     start, end = stretch.start, stretch.end
     own = set(period.volumes) & {Volume.ENERGY, Volume.TIME, Volume.PARKING_TIME}
     is_shared = any(period.volumes[name] for name in own)
+    # A reservation of no length is one still: it must not begin the session and its FLAT.
+    nothing = 0 if Volume.RESERVATION_TIME in period.volumes and not is_shared else None
+    reserved = times.get((period.pointer, Volume.RESERVATION_TIME), nothing)
     if reserved is not None:
         until = min(from_micros(to_micros(start) + int(reserved)), end)
         yield SessionPeriod(

@@ -5,49 +5,31 @@ interpolate: a period is priced whole by its start (billing note 13). Readings: 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 from zoneinfo import ZoneInfoNotFoundError
 
-from voltway.kernel.clock import to_micros
 from voltway.kernel.errors import Fault, InvalidInput
 from voltway.kernel.ids import TariffId
-from voltway.kernel.money import decimal_text, exponent_of
+from voltway.kernel.money import decimal_text
 from voltway.tariffs.boundaries import power_bands
 from voltway.tariffs.cdr_periods import SessionPeriod, session_periods
 from voltway.tariffs.engine import price
-from voltway.tariffs.explain import Document, price_document
 from voltway.tariffs.model import ChargingPeriod, PeriodKind, Tariff
 from voltway.tariffs.ocpi_cdr_reader import Claim, PartnerCdr
 from voltway.tariffs.priced import Cost, CostKind, Priced, PriceWarning
-from voltway.tariffs.rates import MICROS_PER_HOUR, compiled, zone
+from voltway.tariffs.rates import compiled, zone
+from voltway.tariffs.readings import explaining
+from voltway.tariffs.repriced import Repriced, half_unit
 from voltway.tariffs.spans import spanning
+
+__all__ = ["Repriced", "reprice"]
 
 _QUANTITY_STEP = Fraction(1, 20_000)
 """Half a unit of OCPI's fourth decimal: what one rounded volume may be off."""
-
-
-@dataclass(frozen=True, slots=True)
-class Repriced:
-    """A CDR with the price that its periods and tariffs give; `warnings` point into the CDR, `time_zone` is IANA's."""
-
-    cdr: PartnerCdr
-    priced: Priced
-    time_zone: str
-    warnings: tuple[PriceWarning, ...]
-
-    @property
-    def hours(self) -> Fraction:
-        """From the CDR's start to its end, parking included."""
-        return Fraction(to_micros(self.cdr.ended_at) - to_micros(self.cdr.started_at), MICROS_PER_HOUR)
-
-    def document(self) -> Document:
-        """Write the answer of `voltway price --json` (contracts.md)."""
-        own = {"total_time": decimal_text(self.hours), "warnings": [warning._asdict() for warning in self.warnings]}
-        return price_document(self.priced) | {"ocpi_version": self.cdr.ocpi_version.value} | own
 
 
 def reprice(
@@ -72,7 +54,7 @@ def reprice(
     started_at = None if reserved else cdr.started_at
     priced = price(used, periods, time_zone=local_zone, started_at=started_at, reservation_expired=reservation_expired)
     origin = started_at or next((p.start for p in periods if p.kind is not PeriodKind.RESERVATION), cdr.started_at)
-    spans = spanning(used, periods, time_zone=local_zone, started_at=origin)
+    spans = spanning(used, periods, time_zone=local_zone, started_at=origin, reservation_expired=reservation_expired)
     warnings = [
         *cdr.oddities,
         *(warning for item in own for warning in item.warnings),
@@ -81,8 +63,8 @@ def reprice(
         *(_spans(own[index].pointer) for index in spans),
         *_located(priced, periods, own),
     ]
-    repriced = Repriced(cdr, priced, local_zone, tuple(warnings))
-    return replace(repriced, warnings=(*warnings, *_differences(repriced)))
+    repriced = Repriced(cdr, priced, local_zone, tuple(warnings), tuple(periods), started_at, reservation_expired)
+    return replace(repriced, warnings=(*warnings, *_differences(repriced, used)))
 
 
 class _Choice:
@@ -188,7 +170,7 @@ class _Compared(NamedTuple):
     incl: Fraction | None
 
 
-def _differences(repriced: Repriced) -> Iterator[PriceWarning]:
+def _differences(repriced: Repriced, tariffs: Sequence[Tariff]) -> Iterator[PriceWarning]:
     """Yield a warning for each claim that is not what we get (billing notes 38, 41 and 42)."""
     cdr = repriced.cdr
     total = cdr.claims.get("total_cost")
@@ -197,16 +179,22 @@ def _differences(repriced: Repriced) -> Iterator[PriceWarning]:
         yield PriceWarning("negative_total", total.pointer, words)
     for name, ours in _own_totals(repriced).items():
         claim = cdr.claims.get(name)
-        if claim is not None:
-            yield from _difference(name, claim, ours, repriced)
+        found = [] if claim is None else list(_difference(name, claim, ours, repriced))
+        why = _explanation(repriced, tariffs) if found and name == "total_cost" else ""
+        yield from (warning._replace(message=f"{warning.message}{why}") for warning in found)
+
+
+def _explanation(repriced: Repriced, tariffs: Sequence[Tariff]) -> str:
+    """Say by which other reading a partner gets its total, if we know one (billing note 41)."""
+    conditions = [f"if {reading.condition}" for reading in explaining(repriced, tariffs)]
+    return f" It is what one gets {', or '.join(conditions)}." if conditions else ""
 
 
 def _own_totals(repriced: Repriced) -> Mapping[str, _Compared]:
     priced = repriced.priced
     costs = priced.costs()
-    sign = -1 if repriced.cdr.is_credit else 1
     return {
-        "total_cost": _cost(priced.total, sign),
+        "total_cost": _cost(priced.total, repriced.sign),
         "total_fixed_cost": _cost(costs[CostKind.FIXED]),
         "total_energy_cost": _cost(costs[CostKind.ENERGY]),
         "total_time_cost": _cost(costs[CostKind.TIME]),
@@ -229,16 +217,8 @@ def _difference(name: str, claim: Claim, ours: _Compared, repriced: Repriced) ->
         sides.append(("incl_vat", claim.incl_vat, ours.incl))
     for side, claimed, exact in sides:
         count = len(repriced.cdr.periods)
-        allowed = _half_unit(claimed, repriced.cdr.currency) if is_cost else _QUANTITY_STEP * count
+        allowed = half_unit(claimed, repriced.cdr.currency) if is_cost else _QUANTITY_STEP * count
         if abs(Fraction(claimed) - exact) > allowed:
             words = f"The CDR says {decimal_text(claimed)}, its periods and tariff give {decimal_text(exact)}"
             label = f"{name} {side.replace('_', '. ').replace('vat', 'VAT')}" if is_cost else name
             yield PriceWarning("total_differs", claim.pointer, f"{words} ({label}).")
-
-
-def _half_unit(claimed: Decimal, currency: str) -> Fraction:
-    """Return half a unit of the last place that the claim shows, at least of the currency's minor unit's place."""
-    exponent = claimed.as_tuple().exponent
-    assert isinstance(exponent, int), "a claim is a finite number"
-    places = max(-exponent, exponent_of(currency))
-    return Fraction(1, 2 * 10**places)
