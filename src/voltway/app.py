@@ -123,6 +123,7 @@ class Parts:
 
     def __init__(self, settings: Settings, database: "Database", bus: "Bus") -> None:
         from voltway.identity.service import Identity
+        from voltway.sessions.quote_service import Quotes
         from voltway.sessions.service import Sessions
         from voltway.stations.commands import Commands
         from voltway.stations.service import Stations
@@ -134,6 +135,7 @@ class Parts:
         self.stations = Stations(database, notify=bus.publish, heartbeat_interval_s=settings.heartbeat_interval_s)
         self.tariffs = Tariffs(database)
         self.sessions = Sessions(database)
+        self.quotes = Quotes(database)
 
     def routers(self, feed: "LiveFeed", hubs: "Hubs") -> list["APIRouter"]:
         """Return the routes of every slice; commands stand before stations, whose ids may hold a slash."""
@@ -142,6 +144,7 @@ class Parts:
         from voltway.identity import api as identity_api
         from voltway.imports import make_importers
         from voltway.sessions import api as sessions_api
+        from voltway.sessions import quotes_api
         from voltway.stations import api as stations_api
         from voltway.stations import commands_api
         from voltway.stations.service import STATIONS_CHANGED
@@ -154,6 +157,7 @@ class Parts:
             stations_api.router(self.stations),
             tariffs_api.router(self.tariffs),
             sessions_api.router(self.sessions),
+            quotes_api.router(self.quotes),
             imports.router(importers),
             live.router(feed),
             sse.router(hubs.of),

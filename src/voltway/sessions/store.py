@@ -327,7 +327,9 @@ async def find_evse(tx: Transaction, identity: str, evse_id: int) -> Row | None:
     )
 
 
-async def recent_charges(tx: Transaction, station_id: int, evse_id: int, *, since: datetime, limit: int) -> list[Charge]:
+async def recent_charges(
+    tx: Transaction, station_id: int, evse_id: int, *, since: datetime, limit: int
+) -> list[Charge]:
     """Return what the newest billed sessions of an EVSE drew that charged at least 1 kWh, the newest start first."""
     rows = await fetch_all(
         tx,
