@@ -107,23 +107,24 @@ class _Curve:
 
     def __init__(self, course: Course) -> None:
         self.total_milliwh = max(course.end_milliwh - course.begin_milliwh, 0)
-        self.times_us, self.milliwh = [to_micros(course.started_at)], [0]
-        end_us = to_micros(course.until)
-        for sample in sorted(course.samples, key=lambda it: (it.at, it.register_milliwh or 0)):
-            at_us = to_micros(sample.at)
-            if sample.register_milliwh is not None and self.times_us[0] < at_us < end_us:
-                self._add(at_us, sample.register_milliwh - course.begin_milliwh)
+        start_us, end_us = to_micros(course.started_at), to_micros(course.until)
+        self.times_us, self.milliwh = [start_us], [0]
+        level = 0
+        readings = sorted(
+            (to_micros(it.at), it.register_milliwh) for it in course.samples if it.register_milliwh is not None
+        )
+        for at_us, register_milliwh in readings:
+            if not start_us < at_us < end_us:
+                continue
+            level = min(max(register_milliwh - course.begin_milliwh, level), self.total_milliwh)
+            if at_us > self.times_us[-1]:
+                self.times_us.append(at_us)
+                self.milliwh.append(level)
+            else:
+                self.milliwh[-1] = level
         if end_us > self.times_us[-1]:
             self.times_us.append(end_us)
             self.milliwh.append(self.total_milliwh)
-
-    def _add(self, at_us: int, milliwh: int) -> None:
-        level = min(max(milliwh, self.milliwh[-1]), self.total_milliwh)
-        if at_us > self.times_us[-1]:
-            self.times_us.append(at_us)
-            self.milliwh.append(level)
-        else:
-            self.milliwh[-1] = level
 
     def quantised(self, at_us: int) -> int:
         """Return the energy at an instant inside, cut down to 0.1 Wh."""
@@ -172,6 +173,8 @@ def _pieces(cuts: Sequence[tuple[int, int]], conditions: Sequence[tuple[int, _Co
 def _conditions(course: Course, curve: _Curve, tariff: Tariff) -> list[tuple[int, _Condition]]:
     """Return the instants at which kind, power band or current band change, the start first."""
     powers, currents = power_bands(tariff), current_bands(tariff)
+    if not (powers or currents or _may_idle(course)):
+        return [(curve.times_us[0], _at_start(course))]
     found: list[tuple[int, _Condition]] = []
     last: tuple[PeriodKind, int, int] | None = None
     for at_us, reported in _sweep(course):
@@ -185,6 +188,23 @@ def _conditions(course: Course, curve: _Curve, tariff: Tariff) -> list[tuple[int
             found[-1] = start_us, before.widened(condition)
         last = now
     return found
+
+
+def _may_idle(course: Course) -> bool:
+    """Say whether any state or reading speaks of an idle car: most sessions have none, and nothing to sweep."""
+    return any(state in _IDLE_STATES for _, state in course.history) or any(map(_is_empty, course.samples))
+
+
+def _at_start(course: Course) -> _Condition:
+    begun = (sample for sample in course.samples if sample.at <= course.started_at)
+    newest = max(begun, key=lambda sample: sample.at, default=Sample(course.started_at))
+    return _Condition(PeriodKind.CHARGING, newest.power_w, newest.current_a)
+
+
+def _is_empty(sample: Sample) -> bool:
+    """Say whether the car draws nothing although it is offered something."""
+    power_w, offered_w = sample.power_w, sample.offered_w
+    return power_w is not None and power_w < NO_DRAW_W and offered_w is not None and offered_w >= MIN_OFFER_W
 
 
 def _band(bounds: Sequence[float], value: float | None) -> int:
@@ -222,10 +242,7 @@ def _condition(state: ChargingState | None, sample: Sample, *, rest: bool) -> _C
 
 def _rests(samples: Sequence[Sample]) -> list[bool]:
     """Say of each reading whether it belongs to a run of readings without draw while power was offered."""
-    empty = [
-        it.power_w is not None and it.power_w < NO_DRAW_W and it.offered_w is not None and it.offered_w >= MIN_OFFER_W
-        for it in samples
-    ]
+    empty = list(map(_is_empty, samples))
     found = [False] * len(empty)
     begin = 0
     for number, is_empty in enumerate([*empty, False]):

@@ -36,7 +36,7 @@ def quote_of(course: Course, tariff: Tariff, *, time_zone: str, is_running: bool
         # A period keeps the power with which it began, often 0 W; the coming hour goes on with the newest reading's.
         newest_w = _newest_power_w(course.samples)
         last = periods[-1] if newest_w is None else replace(periods[-1], power_w=newest_w, power_max_w=None)
-        more = next_hour(tariff, periods, another_hour(last), time_zone=time_zone)
+        more = next_hour(tariff, periods, another_hour(last), time_zone=time_zone, now=priced.total)
     return Quote(priced.currency, priced.total, session_explanation(priced), more)
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from voltway.kernel.clock import from_micros, to_micros
 from voltway.tariffs.model import Dimension, Restrictions, Tariff
 from voltway.tariffs.rates import (
+    MICROS_PER_HOUR,
     MICROS_PER_SECOND,
     ClockPredicate,
     LocalClock,
@@ -28,7 +29,9 @@ from voltway.tariffs.rates import (
 )
 
 _INSTANT = timedelta(microseconds=1)
+_SECOND = timedelta(seconds=1)
 _MIDNIGHT = time(0, 0)
+_DAY_US = 24 * MICROS_PER_HOUR
 
 
 class NextPrice(NamedTuple):
@@ -48,7 +51,7 @@ def boundaries(
     begin_us, end_us = to_micros(start), to_micros(end)
     origin_us = begin_us if started_at is None else to_micros(started_at)
     found = {origin_us + seconds * MICROS_PER_SECOND for seconds in _durations_s(tariff)}
-    found.update(_clock_changes(tariff, start, end, time_zone))
+    found.update(_clock_changes(tariff, begin_us, end_us, time_zone))
     return [from_micros(instant_us) for instant_us in sorted(found) if begin_us < instant_us < end_us]
 
 
@@ -136,27 +139,39 @@ def _wall_times(tariff: Tariff) -> tuple[time, ...]:
     return tuple(sorted(named | {_MIDNIGHT}))
 
 
-def _clock_changes(tariff: Tariff, start: datetime, end: datetime, time_zone: str) -> Iterator[int]:
+def _clock_changes(tariff: Tariff, begin_us: int, end_us: int, time_zone: str) -> Iterator[int]:
+    if _clock_tests(tariff):
+        for day in range(begin_us // _DAY_US, end_us // _DAY_US + 1):
+            yield from _changes_of_day(tariff, time_zone, day)
+
+
+@lru_cache(maxsize=4096)
+def _changes_of_day(tariff: Tariff, time_zone: str, day: int) -> tuple[int, ...]:
+    """Return the instants of a UTC day (days since 1970) at which a clock restriction changes its answer.
+
+    Every session of a day asks for the same ones, again with each of its samples.
+    """
     tests = _clock_tests(tariff)
-    if not tests:
-        return
-    candidates = [*_wall_instants(tariff, start, end, time_zone), *_offset_changes(start, end, time_zone)]
-    for instant in candidates:
-        after = local_clock(instant, time_zone)
-        before = local_clock(instant - _INSTANT, time_zone)
-        if _answers(tests, before) != _answers(tests, after):
-            yield to_micros(instant)
+    first, last = from_micros(day * _DAY_US), from_micros((day + 1) * _DAY_US)
+    found = {*_wall_instants(tariff, first, last, time_zone), *_offset_changes(first, last, time_zone)}
+    return tuple(
+        to_micros(instant)
+        for instant in sorted(found)
+        if first <= instant < last
+        and _answers(tests, local_clock(instant - _INSTANT, time_zone))
+        != _answers(tests, local_clock(instant, time_zone))
+    )
 
 
 def _answers(tests: tuple[tuple[ClockPredicate, ...], ...], clock: LocalClock) -> list[bool]:
     return [all(test(clock) for test in window) for window in tests]
 
 
-def _wall_instants(tariff: Tariff, start: datetime, end: datetime, time_zone: str) -> Iterator[datetime]:
+def _wall_instants(tariff: Tariff, first: datetime, last: datetime, time_zone: str) -> Iterator[datetime]:
     """Yield the instants at which the wall clock shows a named time; twice in the autumn hour."""
     local_zone = zone(time_zone)
-    day, last = start.astimezone(local_zone).date(), end.astimezone(local_zone).date()
-    while day <= last:
+    day, until = first.astimezone(local_zone).date(), last.astimezone(local_zone).date()
+    while day <= until:
         for wall in _wall_times(tariff):
             local = datetime.combine(day, wall, local_zone)
             yield local.astimezone(UTC)
@@ -164,24 +179,17 @@ def _wall_instants(tariff: Tariff, start: datetime, end: datetime, time_zone: st
         day += timedelta(days=1)
 
 
-def _offset_changes(start: datetime, end: datetime, time_zone: str) -> Iterator[datetime]:
-    """Yield the instants at which the zone's offset from UTC changes (to the second), at most one a day."""
+def _offset_changes(first: datetime, last: datetime, time_zone: str) -> Iterator[datetime]:
+    """Yield the instant of a day at which the zone's offset from UTC changes (to the second), if there is one."""
     local_zone = zone(time_zone)
-    low = start.astimezone(UTC).replace(microsecond=0)
-    while low < end:
-        high = low + timedelta(days=1)
-        if low.astimezone(local_zone).utcoffset() != high.astimezone(local_zone).utcoffset():
-            yield _bisect_offset(low, high, time_zone)
-        low = high
-
-
-def _bisect_offset(low: datetime, high: datetime, time_zone: str) -> datetime:
-    local_zone = zone(time_zone)
+    low, high = first - _SECOND, last - _SECOND  # so that a change at the day's first instant is this day's
     before = low.astimezone(local_zone).utcoffset()
-    while high - low > timedelta(seconds=1):
-        middle = low + timedelta(seconds=(high - low) // timedelta(seconds=2))
+    if high.astimezone(local_zone).utcoffset() == before:
+        return
+    while high - low > _SECOND:
+        middle = low + timedelta(seconds=(high - low) // (2 * _SECOND))
         if middle.astimezone(local_zone).utcoffset() == before:
             low = middle
         else:
             high = middle
-    return high
+    yield high

@@ -364,7 +364,9 @@ def _cap_idle(drafts: Sequence[_Draft], tariffs: Compiled) -> None:
 
 def _adjust(tariff: Tariff, excl: Exact, incl: Exact, denominator: int) -> tuple[Adjustment, ...]:
     """Hold the session between the least and the greatest price of the tariff it began with."""
-    before = Fraction(excl) / denominator, Fraction(incl) / denominator
+    if tariff.min_price is None and tariff.max_price is None:
+        return ()
+    before = Fraction(excl, denominator), Fraction(incl, denominator)
     found = []
     for kind, limit in ((AdjustmentKind.MIN_PRICE, tariff.min_price), (AdjustmentKind.MAX_PRICE, tariff.max_price)):
         if limit is None:

@@ -158,7 +158,7 @@ class Tariff:
 
     def __hash__(self) -> int:
         """Hash cheaply: every sample prices again, and the compiled form is looked up by the tariff."""
-        return hash((self.id, self.version, self.currency))
+        return hash((self.id, self.version, self.currency, len(self.elements), self.start_date_time))
 
     def is_valid_at(self, instant: datetime) -> bool:
         """Tell whether the instant lies in the tariff's validity, start inclusive, end exclusive."""

@@ -66,22 +66,22 @@ class Line(NamedTuple):
     @property
     def quantity_exact(self) -> Fraction:
         """What was measured, in kWh, hours or sessions."""
-        return Fraction(self.quantity) / self.rate.unit_size
+        return Fraction(self.quantity, self.rate.unit_size)
 
     @property
     def billed_exact(self) -> Fraction:
         """What is billed after step size and cap, in kWh, hours or sessions."""
-        return Fraction(self.billed) / self.rate.unit_size
+        return Fraction(self.billed, self.rate.unit_size)
 
     @property
     def excl_vat(self) -> Fraction:
         """The amount without VAT."""
-        return Fraction(self.excl) / self.rate.denominator
+        return Fraction(self.excl, self.rate.denominator)
 
     @property
     def incl_vat(self) -> Fraction:
         """The amount with VAT (the same where no VAT applies)."""
-        return Fraction(self.incl) / self.rate.denominator
+        return Fraction(self.incl, self.rate.denominator)
 
 
 class Adjustment(NamedTuple):
@@ -141,9 +141,13 @@ class Priced:
     @property
     def total(self) -> Cost:
         """The price of the session, after minimum and maximum price."""
-        excl = Fraction(self.lines_excl) / self.denominator + sum(item.excl_vat for item in self.adjustments)
-        incl = Fraction(self.lines_incl) / self.denominator + sum(item.incl_vat for item in self.adjustments)
-        return Cost(excl, incl if self.has_vat else None)
+        before = self._cost(self.lines_excl, self.lines_incl)
+        if not self.adjustments:
+            return before
+        excl = before.excl_vat + sum(item.excl_vat for item in self.adjustments)
+        if before.incl_vat is None:
+            return Cost(excl, None)
+        return Cost(excl, before.incl_vat + sum(item.incl_vat for item in self.adjustments))
 
     def costs(self) -> dict[CostKind, Cost]:
         """Return the sum of the lines per kind, before minimum and maximum price."""
@@ -156,8 +160,8 @@ class Priced:
         return {kind: self._cost(excl[slot], incl[slot]) for slot, kind in enumerate(_COSTS)}
 
     def _cost(self, excl: Exact, incl: Exact) -> Cost:
-        taxed = Fraction(incl) / self.denominator if self.has_vat else None
-        return Cost(Fraction(excl) / self.denominator, taxed)
+        taxed = Fraction(incl, self.denominator) if self.has_vat else None
+        return Cost(Fraction(excl, self.denominator), taxed)
 
     @property
     def milliwh(self) -> Exact:

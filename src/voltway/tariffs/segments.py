@@ -48,10 +48,20 @@ def _origins(ordered: Sequence[ChargingPeriod], started_at: datetime | None) -> 
     return {PeriodKind.RESERVATION: reserved, PeriodKind.CHARGING: begun, PeriodKind.PARKING: begun}
 
 
-def next_hour(tariff: Tariff, periods: Sequence[ChargingPeriod], assumed: ChargingPeriod, *, time_zone: str) -> Cost:
-    """Return what an assumed period (an hour, see `another_hour`) would add to the price of the periods so far."""
+def next_hour(
+    tariff: Tariff,
+    periods: Sequence[ChargingPeriod],
+    assumed: ChargingPeriod,
+    *,
+    time_zone: str,
+    now: Cost | None = None,
+) -> Cost:
+    """Return what an assumed period (an hour, see `another_hour`) would add to the price of the periods so far.
+
+    `now` is that price, where somebody has it already.
+    """
     more = cut_periods(tariff, [*periods, assumed], time_zone=time_zone)
-    now = price(tariff, periods, time_zone=time_zone).total
+    now = now or price(tariff, periods, time_zone=time_zone).total
     then = price(tariff, more, time_zone=time_zone).total
     incl = then.incl_vat - now.incl_vat if then.incl_vat is not None and now.incl_vat is not None else None
     return Cost(then.excl_vat - now.excl_vat, incl)
