@@ -55,6 +55,11 @@ class Assumption(NamedTuple):
     text: str
 
 
+_CONSTANT = Assumption(AssumptionCode.CONSTANT_POWER, "the car draws that power constantly until it is charged")
+_THROUGHOUT = Assumption(AssumptionCode.CHARGES_THROUGHOUT, "the car charges the whole time")
+_LEAVES = Assumption(AssumptionCode.LEAVES_WHEN_CHARGED, "the car leaves when it is charged")
+
+
 @dataclass(frozen=True, slots=True)
 class Charge:
     """What an earlier session drew, and for how many hours: the time in which its car idled is not in them."""
@@ -137,42 +142,41 @@ def assumed_session(wish: Wish, power: AssumedPower | None) -> AssumedSession:
         return _mean_session(wish)
     if wish.energy is None:
         assert wish.stay is not None, "a wish names an energy or a stay"
-        energy = _drawn(power.power_w, wish.stay)
-        throughout = Assumption(AssumptionCode.CHARGES_THROUGHOUT, "the car charges the whole time")
-        return _session(wish, power, energy, charging=wish.stay, then=throughout)
+        return _session(wish, power, _drawn(power.power_w, wish.stay), charging=wish.stay, then=_THROUGHOUT)
     charging = _time_for(power.power_w, wish.energy)
     if wish.stay is None:
         if charging > MAX_STAY:
             message = f"at {kw_text(power.power_w)} kW that takes longer than {MAX_STAY.days} days; ask for less"
             raise InvalidInput("a quote is for a week at most", [Fault("/kwh", message)])
-        leaves = Assumption(AssumptionCode.LEAVES_WHEN_CHARGED, "the car leaves when it is charged")
-        return _session(wish, power, wish.energy, charging=charging, then=leaves)
+        return _session(wish, power, wish.energy, charging=charging, then=_LEAVES)
     if charging > wish.stay:
         energy = _drawn(power.power_w, wish.stay)
-        text = (
-            f"{wish.energy.kwh} kWh do not fit into {minutes_text(wish.stay, 1)} minutes"
-            f" at {kw_text(power.power_w)} kW: {energy.kwh} kWh are assumed"
-        )
-        cut = Assumption(AssumptionCode.ENERGY_CUT, text)
-        return _session(wish, power, energy, charging=wish.stay, then=cut)
-    idles = (
-        f"charged after {minutes_text(charging, 1)} minutes, the car idles for {minutes_text(wish.stay - charging, 1)}"
-    )
-    idle = Assumption(AssumptionCode.IDLE_AFTER, idles)
-    return _session(wish, power, wish.energy, charging=charging, then=idle)
+        return _session(wish, power, energy, charging=wish.stay, then=_cut(wish.energy, wish.stay, power, energy))
+    then = _idle(charging, wish.stay) if charging < wish.stay else _THROUGHOUT
+    return _session(wish, power, wish.energy, charging=charging, then=then)
+
+
+def _cut(asked: Energy, stay: timedelta, power: AssumedPower, drawn: Energy) -> Assumption:
+    limit = f"{minutes_text(stay, 1)} minutes at {kw_text(power.power_w)} kW"
+    text = f"{asked.kwh} kWh do not fit into {limit}: {drawn.kwh} kWh are assumed"
+    return Assumption(AssumptionCode.ENERGY_CUT, text)
+
+
+def _idle(charging: timedelta, stay: timedelta) -> Assumption:
+    text = f"charged after {minutes_text(charging, 1)} minutes, the car idles for {minutes_text(stay - charging, 1)}"
+    return Assumption(AssumptionCode.IDLE_AFTER, text)
 
 
 def _session(
     wish: Wish, power: AssumedPower, energy: Energy, *, charging: timedelta, then: Assumption
 ) -> AssumedSession:
-    constant = Assumption(AssumptionCode.CONSTANT_POWER, "the car draws that power constantly until it is charged")
     return AssumedSession(
         started_at=wish.started_at,
         charging_ends_at=wish.started_at + charging,
         ends_at=wish.started_at + (charging if wish.stay is None else wish.stay),
         energy=energy,
         power_w=power.power_w,
-        assumptions=(power.assumption, constant, then),
+        assumptions=(power.assumption, _CONSTANT, then),
     )
 
 
@@ -188,9 +192,8 @@ def _mean_session(wish: Wish) -> AssumedSession:
         message = f"that is a mean of {kw_text(mean_w)} kW, more than any EVSE gives; ask for less, or longer"
         raise InvalidInput("too much energy for the time", [Fault("/kwh", message)])
     text = f"the power of this EVSE is not known: {kw_text(mean_w)} kW, the energy over the time"
-    throughout = Assumption(AssumptionCode.CHARGES_THROUGHOUT, "the car charges the whole time")
     power = AssumedPower(mean_w, Assumption(AssumptionCode.POWER_MEAN, text))
-    return _session(wish, power, wish.energy, charging=wish.stay, then=throughout)
+    return _session(wish, power, wish.energy, charging=wish.stay, then=_THROUGHOUT)
 
 
 def _time_for(power_w: int, energy: Energy) -> timedelta:
