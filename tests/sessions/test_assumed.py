@@ -14,7 +14,7 @@ from tests.tariffs.test_properties import STARTS, tariffs
 
 from voltway.kernel.clock import parse_rfc3339
 from voltway.kernel.energy import Energy
-from voltway.kernel.errors import Conflict, InvalidInput
+from voltway.kernel.errors import Conflict
 from voltway.kernel.facts import ChargingState
 from voltway.kernel.ids import ConnectorId, EvseId, OperatorId, StationId, TransactionId
 from voltway.sessions.assumed import (
@@ -24,6 +24,7 @@ from voltway.sessions.assumed import (
     Assumption,
     AssumptionCode,
     Charge,
+    ImpossibleWish,
     Wish,
     assumed_session,
     real_power,
@@ -136,9 +137,9 @@ def test_an_unknown_power_is_the_mean_where_both_are_named() -> None:
     [
         pytest.param(Wish(START, kwh("11")), None, Conflict, "max_power_w", id="no power, no time"),
         pytest.param(Wish(START, None, HOUR), None, Conflict, "both kwh and minutes", id="no power, no energy"),
-        pytest.param(Wish(START, kwh("1000")), power_of(5_900), InvalidInput, "a week", id="longer than a week"),
-        pytest.param(Wish(START, kwh("1000"), HOUR / 2), None, InvalidInput, "too much energy", id="2 MW"),
-        pytest.param(Wish(START, None, HOUR / 36e5), power_of(3_000), InvalidInput, "too short", id="a millisecond"),
+        pytest.param(Wish(START, kwh("1000")), power_of(5_900), ImpossibleWish, "a week", id="longer than a week"),
+        pytest.param(Wish(START, kwh("1000"), HOUR / 2), None, ImpossibleWish, "too much energy", id="2 MW"),
+        pytest.param(Wish(START, None, HOUR / 36e5), power_of(3_000), ImpossibleWish, "too short", id="a millisecond"),
     ],
 )
 def test_what_comes_to_no_session(wish: Wish, power: AssumedPower | None, kind: type[Exception], said: str) -> None:
@@ -157,7 +158,7 @@ def test_what_comes_to_no_session(wish: Wish, power: AssumedPower | None, kind: 
 )
 def test_a_refusal_names_the_parameter(wish: Wish, power: AssumedPower | None, pointer: str) -> None:
     """So that a form can say it beside the field."""
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(ImpossibleWish) as caught:
         assumed_session(wish, power)
     assert [fault.pointer for fault in caught.value.faults] == [pointer]
 

@@ -60,6 +60,10 @@ _THROUGHOUT = Assumption(AssumptionCode.CHARGES_THROUGHOUT, "the car charges the
 _LEAVES = Assumption(AssumptionCode.LEAVES_WHEN_CHARGED, "the car leaves when it is charged")
 
 
+class ImpossibleWish(InvalidInput):
+    """No sane session comes of what is asked for; each fault points to a parameter, `/kwh` or `/minutes`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Charge:
     """What an earlier session drew, and for how many hours: the time in which its car idled is not in them."""
@@ -136,7 +140,7 @@ def assumed_session(wish: Wish, power: AssumedPower | None) -> AssumedSession:
 
     Raises:
         Conflict: the power is not known, and the wish does not say it either.
-        InvalidInput: charging would take longer than MAX_STAY, no energy would flow, or no EVSE is that strong.
+        ImpossibleWish: charging would take longer than MAX_STAY, no energy would flow, or no EVSE is that strong.
     """
     if power is None:
         return _mean_session(wish)
@@ -147,7 +151,7 @@ def assumed_session(wish: Wish, power: AssumedPower | None) -> AssumedSession:
     if wish.stay is None:
         if charging > MAX_STAY:
             message = f"at {kw_text(power.power_w)} kW that takes longer than {MAX_STAY.days} days; ask for less"
-            raise InvalidInput("a quote is for a week at most", [Fault("/kwh", message)])
+            raise ImpossibleWish("a quote is for a week at most", [Fault("/kwh", message)])
         return _session(wish, power, wish.energy, charging=charging, then=_LEAVES)
     if charging > wish.stay:
         energy = _drawn(power.power_w, wish.stay)
@@ -190,7 +194,7 @@ def _mean_session(wish: Wish) -> AssumedSession:
     mean_w = max(scaled_half_up(wish.energy.milliwh * _WATT_MICROS_PER_MILLIWH, wish.stay // _MICROSECOND, 0), 1)
     if mean_w > MAX_POWER_W:
         message = f"that is a mean of {kw_text(mean_w)} kW, more than any EVSE gives; ask for less, or longer"
-        raise InvalidInput("too much energy for the time", [Fault("/kwh", message)])
+        raise ImpossibleWish("too much energy for the time", [Fault("/kwh", message)])
     text = f"the power of this EVSE is not known: {kw_text(mean_w)} kW, the energy over the time"
     power = AssumedPower(mean_w, Assumption(AssumptionCode.POWER_MEAN, text))
     return _session(wish, power, wish.energy, charging=wish.stay, then=_THROUGHOUT)
@@ -208,7 +212,7 @@ def _drawn(power_w: int, stay: timedelta) -> Energy:
     if not drawn:
         # Nothing is owed where nothing flows (billing note 58): there is nothing to quote.
         message = f"at {kw_text(power_w)} kW not even 0.1 Wh flows in that time; ask for longer"
-        raise InvalidInput("too short for any energy", [Fault("/minutes", message)])
+        raise ImpossibleWish("too short for any energy", [Fault("/minutes", message)])
     return Energy(drawn)
 
 

@@ -88,7 +88,7 @@ class Quotes:
         Raises:
             NotFound: there is no such EVSE or token.
             Conflict: nothing is known of the EVSE's power.
-            InvalidInput: no sane session comes of what is asked.
+            ImpossibleWish: no sane session comes of what is asked.
         """
         start = asked.start or self._now().replace(microsecond=0)
         group, refusal = asked.token_group, None

@@ -1,7 +1,7 @@
 """The route of quotes: what a session at an EVSE would cost, before anybody plugs in."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -13,13 +13,12 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, Validation
 
 from voltway.httpapi.caller import Reader
 from voltway.httpapi.fields import Identifier
-from voltway.kernel.errors import InvalidInput
 from voltway.sessions.api import Cost, Explanation
-from voltway.sessions.assumed import MAX_STAY, AssumptionCode
+from voltway.sessions.assumed import MAX_STAY, AssumptionCode, ImpossibleWish
 from voltway.sessions.quote_service import Asked, Quotes
 
 MAX_KWH = 1000
-MAX_MINUTES = MAX_STAY.total_seconds() // 60
+MAX_MINUTES = MAX_STAY // timedelta(minutes=1)
 _EVSE = re.compile(r"(?P<station>.{1,255})/(?P<evse>[0-9]{1,4})")
 _FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -101,7 +100,7 @@ def router(quotes: Quotes) -> APIRouter:
     async def get_quote(caller: Reader, query: Annotated[QuoteQuery, Query()]) -> Response:
         try:
             found = await quotes.quote(caller, query.asked())
-        except InvalidInput as error:
+        except ImpossibleWish as error:
             # What no rule of a single field could see still names the parameter.
             faults = [
                 {"type": "value_error", "loc": ("query", fault.pointer.removeprefix("/")), "msg": fault.message}
