@@ -37,6 +37,7 @@ from tests.tariffs.slow_price import slow_total
 
 from voltway.kernel.energy import Energy
 from voltway.kernel.ids import TariffId
+from voltway.tariffs.boundaries import power_bands
 from voltway.tariffs.engine import price
 from voltway.tariffs.model import (
     ChargingPeriod,
@@ -262,17 +263,15 @@ def test_the_engine_equals_a_walk_over_every_second(case: Case, order: random.Ra
 def sayable(case: Case) -> Case | None:
     """Return the case as an OCPI 2.3.0 CDR can tell it, None where it cannot.
 
-    Periods of a CDR have no gaps and no momentary power, and a partner rounds up again what a cap cut out of a step.
-    An element without restrictions keeps the tariff from being empty where a price lock leaves out the others.
+    Periods of a CDR have no gaps, our segmentation names a power wherever the tariff has bands of it, and a partner
+    rounds up again what a cap cut out of a step.
     """
-    bands = (restricted for it in case.tariff.elements if (restricted := it.restrictions) is not None)
-    if any((it.min_power, it.max_power, it.min_current, it.max_current) != (None,) * 4 for it in bands):
+    if power_bands(case.tariff) and any(it.power_w is None for it in case.periods):
         return None
     if any(before.end != after.start for before, after in pairwise(case.periods)):
         return None
     idle = case.tariff.idle
-    of = replace(case.tariff, idle=replace(idle, cap=None) if idle is not None else None)
-    return case._replace(tariff=replace(of, elements=(*of.elements, element(component(FLAT, "0")))))
+    return case._replace(tariff=replace(case.tariff, idle=replace(idle, cap=None) if idle is not None else None))
 
 
 @given(cases().map(sayable).filter(bool))

@@ -142,11 +142,8 @@ def _session_periods(
     reserved = times.get((period.pointer, Volume.RESERVATION_TIME), nothing)
     if reserved is not None:
         until = min(from_micros(to_micros(start) + int(reserved)), end)
-        yield SessionPeriod(
-            ChargingPeriod(start, until, None, PeriodKind.RESERVATION, tariff_id=period.tariff_id),
-            period.pointer,
-            () if is_shared else warnings,
-        )
+        waiting = _with_extremes(ChargingPeriod(start, until, None, PeriodKind.RESERVATION), period)
+        yield SessionPeriod(waiting, period.pointer, () if is_shared else warnings)
         start = until
     if reserved is None or is_shared:
         yield _charging(period, start, end, times, warnings)
@@ -157,24 +154,25 @@ def _charging(
 ) -> SessionPeriod:
     volumes = Volumes(_milliwh(period), _time(period, Volume.TIME, times), _time(period, Volume.PARKING_TIME, times))
     is_parked = volumes.time_us is None and volumes.parking_us is not None
+    kind = PeriodKind.PARKING if is_parked else PeriodKind.CHARGING
+    charging = _with_extremes(ChargingPeriod(start, end, None, kind, volumes=volumes), period)
+    if charging.power_w is not None:
+        return SessionPeriod(charging, period.pointer, warnings)
+    mean_w = _mean_power_w(volumes, to_micros(end) - to_micros(start))
+    return SessionPeriod(replace(charging, power_w=mean_w), period.pointer, warnings, is_power_assumed=True)
+
+
+def _with_extremes(charging: ChargingPeriod, period: CdrPeriod) -> ChargingPeriod:
     power_w, power_max_w = _extremes(period, Volume.MIN_POWER, Volume.POWER, Volume.MAX_POWER, scale=1000)
     current_a, current_max_a = _extremes(period, Volume.MIN_CURRENT, Volume.CURRENT, Volume.MAX_CURRENT, scale=1)
-    is_assumed = power_w is None
-    if is_assumed:
-        power_w = _mean_power_w(volumes, to_micros(end) - to_micros(start))
-    charging = ChargingPeriod(
-        start=start,
-        end=end,
-        energy=None,
-        kind=PeriodKind.PARKING if is_parked else PeriodKind.CHARGING,
+    return replace(
+        charging,
         power_w=power_w,
-        current_a=current_a,
-        tariff_id=period.tariff_id,
-        volumes=volumes,
         power_max_w=power_max_w,
+        current_a=current_a,
         current_max_a=current_max_a,
+        tariff_id=period.tariff_id,
     )
-    return SessionPeriod(charging, period.pointer, warnings, is_assumed)
 
 
 def _milliwh(period: CdrPeriod) -> Exact | None:

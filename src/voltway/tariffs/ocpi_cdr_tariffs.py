@@ -39,7 +39,7 @@ def locked_tariff(tariff: Tariff, started_at: datetime, time_zone: str, *, reser
     session = local_clock(started_at, time_zone)
     waiting = session if reserved_at is None else local_clock(reserved_at, time_zone)
     elements = tuple(piece for element in tariff.elements for piece in _at_start(element, session, waiting))
-    return replace(tariff, id=_named(tariff.id, _LOCK), elements=elements, price_lock=False)
+    return replace(tariff, id=_named(tariff.id, _LOCK), elements=elements or _FREE_OF_CHARGE, price_lock=False)
 
 
 def billed_tariff(tariff: Tariff, priced: Priced, *, started_at: datetime, time_zone: str | None) -> Tariff:

@@ -6,7 +6,7 @@ their own at the end. Called by `tariffs.reprice` for its warning `total_differs
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -284,15 +284,17 @@ def _is_flat(line: Line) -> bool:
 
 
 def _rounded(session: _Session) -> Iterator[Cost]:
-    """Sum the rounded lines of the periods, or the rounded totals of the dimensions."""
+    """Sum the rounded lines of the periods, or the rounded totals of the dimensions.
+
+    Where the least or greatest price is the total, no line matters.
+    """
     priced = session.repriced.priced
-    lines = [Cost(line.excl_vat, line.incl_vat) for line in priced.lines()]
-    adjustments = [Cost(item.excl_vat, item.incl_vat) for item in priced.adjustments]
-    for items in (lines, priced.costs().values()):
-        yield _rounded_sum([*items, *adjustments], priced)
+    if not priced.adjustments:
+        yield _rounded_sum([Cost(line.excl_vat, line.incl_vat) for line in priced.lines()], priced)
+        yield _rounded_sum(priced.costs().values(), priced)
 
 
-def _rounded_sum(items: Sequence[Cost], priced: Priced) -> Cost:
+def _rounded_sum(items: Collection[Cost], priced: Priced) -> Cost:
     excl = sum(_minor(item.excl_vat, priced.currency) for item in items)
     incl = sum(_minor(item.incl_vat, priced.currency) for item in items if item.incl_vat is not None)
     return Cost(Fraction(excl), Fraction(incl) if priced.has_vat else None)
