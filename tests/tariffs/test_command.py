@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from voltway.cli import app
+from voltway.tariffs.command import ShowArguments, run_show
 
 NIGHT: dict[str, Any] = {
     "country_code": "DE",
@@ -108,7 +109,8 @@ def test_price_shows_people_a_table(write: Write) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == "OCPI 2.2.1, EUR, times in Europe/Berlin"
     assert lines[3].split() == [
-        "2026-03-02", "21:00:00", "2026-03-02", "22:00:00", "ENERGY", "11", "11", "kWh", "0.49", "19", "1", "5.3900", "6.4141",
+        "2026-03-02", "21:00:00", "2026-03-02", "22:00:00",
+        "ENERGY", "11", "11", "kWh", "0.49", "19", "1", "5.3900", "6.4141",
     ]  # fmt: skip
     assert "total EUR" in done.stdout
     assert "The CDR says 8, its periods and tariff give 9.39" in done.stdout
@@ -145,7 +147,7 @@ def test_every_fault_of_both_files_is_told_at_once(write: Write) -> None:
         "--time-zone: there is no time zone Mars/Olympus; write an IANA name such as Europe/Berlin",
         f"{cdr}#/end_date_time: end_date_time is missing",
         f"{cdr}#/currency: currency must be an ISO 4217 code such as EUR",
-        f"{tariff}#/elements/0/price_components/0/price: price must be a JSON number",
+        f"{tariff}#/elements/0/price_components/0/price: price must be a JSON number without quotes",
         f"{tariff}#/elements/0/price_components/0/step_size: step_size is missing",
     ]
 
@@ -294,7 +296,6 @@ def test_show_refuses_a_broken_tariff(write: Write) -> None:
 
 def test_show_colours_a_terminal_only(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     """ANSI shades where stdout is a terminal and NO_COLOR is not set."""
-    from voltway.tariffs.command import ShowArguments, run_show
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:

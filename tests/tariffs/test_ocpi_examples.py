@@ -17,7 +17,7 @@ from voltway.kernel.errors import InvalidInput
 from voltway.kernel.money import decimal_text
 from voltway.tariffs.engine import price
 from voltway.tariffs.model import Dimension, OcpiVersion
-from voltway.tariffs.ocpi import parse_cdr, parse_tariff
+from voltway.tariffs.ocpi import parse_cdr, parse_tariff, tariff_document
 from voltway.tariffs.priced import Priced
 from voltway.tariffs.reprice import reprice
 from voltway.tariffs.segments import cut_periods
@@ -301,9 +301,14 @@ def test_the_cdr_example_of_each_version(version: OcpiVersion, document: Documen
     assert not any(warning.path.startswith("/total_cost") for warning in repriced.warnings)
 
 
-def test_the_price_in_the_cdr_example_of_2_1_1_is_a_text_and_refused() -> None:
-    """`"price": "2.00"` (mod_cdrs 2.1.1, Example of a CDR) is no number by its own types: a fault."""
+def test_the_price_in_the_cdr_example_of_2_1_1_is_a_text() -> None:
+    """`"price": "2.00"` (mod_cdrs 2.1.1, Example of a CDR) is read in 2.1.1 and kept; later versions refuse it."""
     tariff = {**ocpi.SIMPLE_2_1_1, "elements": [always({"type": "TIME", "price": "2.00", "step_size": 300})]}
+    example = ocpi.cdr_example(2015, {}, tariff, Decimal("4.00"))
+    read = parse_cdr(example).tariffs[0]
+    assert read.elements[0].components[0].price == 2
+    assert tariff_document(read) == tariff
     with pytest.raises(InvalidInput) as caught:
-        parse_cdr(ocpi.cdr_example(2015, {}, tariff, Decimal("4.00")))
+        parse_cdr(example, ocpi_version=OcpiVersion.V2_2_1)
     assert [fault.pointer for fault in caught.value.faults] == ["/tariffs/0/elements/0/price_components/0/price"]
+    assert caught.value.faults[0].message == "price must be a JSON number without quotes"

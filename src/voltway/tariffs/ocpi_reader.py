@@ -22,6 +22,7 @@ _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})?"
 )
 _CURRENCY = re.compile(r"[A-Z]{3}")
+_NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,30})?")
 _ID_LENGTH = 36
 _MOST_DIGITS = 20
 _MOST_DECIMALS = 30
@@ -81,14 +82,18 @@ class ObjectReader:
             self.fault(key, f"{key} must be an ISO 4217 code such as EUR")
         return found or ""
 
-    def number(self, key: str, *, required: bool = False, minimum: int | None = None) -> Decimal | None:
-        """Read an exact number."""
+    def number(
+        self, key: str, *, required: bool = False, minimum: int | None = None, quoted: bool = False
+    ) -> Decimal | None:
+        """Read an exact number; `quoted` takes one in a text too."""
         found = self.take(key, required=required)
         if found is None:
             return None
-        number = exact_number(found)
+        is_quoted = isinstance(found, str) and _NUMBER.fullmatch(found) is not None
+        number = exact_number(Decimal(str(found)) if quoted and is_quoted else found)
         if number is None:
-            self.fault(key, f"{key} must be a JSON number of a usual size")
+            form = "without quotes" if is_quoted else "of at most 20 digits"
+            self.fault(key, f"{key} must be a JSON number {form}")
         elif minimum is not None and number < minimum:
             self.fault(key, f"{key} must be at least {minimum}")
             return None

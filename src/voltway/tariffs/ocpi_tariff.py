@@ -87,7 +87,7 @@ def read_tariff(reader: ObjectReader, ocpi_version: OcpiVersion) -> Tariff:
     tariff = Tariff(
         id=TariffId(reader.identifier("id", required=True) or ""),
         currency=reader.currency("currency"),
-        elements=tuple(_element(item) for item in reader.objects("elements", code="no_elements")),
+        elements=tuple(_element(item, ocpi_version) for item in reader.objects("elements", code="no_elements")),
         ocpi_version=ocpi_version,
         # The 2.3.0 examples leave the field out (billing note 45): prices are then without tax, as before.
         tax_included=reader.choice("tax_included", TaxIncluded) or TaxIncluded.NO,
@@ -166,8 +166,9 @@ def _still_says(tariff: Tariff, document: JsonObject) -> bool:
     )
 
 
-def _element(reader: ObjectReader) -> TariffElement:
-    components = tuple(_component(item) for item in reader.objects("price_components", code="bad_value"))
+def _element(reader: ObjectReader, ocpi_version: OcpiVersion) -> TariffElement:
+    listed = reader.objects("price_components", code="bad_value")
+    components = tuple(_component(item, ocpi_version) for item in listed)
     inner = reader.object("restrictions")
     return TariffElement(components, _restrictions(inner) if inner is not None else None, reader.extra())
 
@@ -175,13 +176,14 @@ def _element(reader: ObjectReader) -> TariffElement:
 _PRICED = {item.value: item for item in Dimension if item is not Dimension.RESERVATION_TIME}
 
 
-def _component(reader: ObjectReader) -> PriceComponent:
+def _component(reader: ObjectReader, ocpi_version: OcpiVersion) -> PriceComponent:
     named = reader.text("type", required=True)
     dimension = _PRICED.get(named or "")
     if named is not None and dimension is None:
         reader.fault("type", f"type must be one of {', '.join(_PRICED)}")
     is_flat = dimension is Dimension.FLAT
-    price = reader.number("price", required=True)
+    # The CDR example of 2.1.1 writes its price as a text, and so do partners who followed it.
+    price = reader.number("price", required=True, quoted=ocpi_version is OcpiVersion.V2_1_1)
     step = reader.whole("step_size", required=not is_flat)  # FLAT has no unit to step in
     vat = reader.number("vat", minimum=0)
     return PriceComponent(
