@@ -15,6 +15,7 @@ from voltway.tariffs.model import Dimension, Restrictions, Tariff
 from voltway.tariffs.rates import (
     MICROS_PER_HOUR,
     MICROS_PER_SECOND,
+    SLOTS,
     ClockPredicate,
     LocalClock,
     Moment,
@@ -83,7 +84,7 @@ def kwh_rate(tariff: Tariff, at: datetime, *, time_zone: str, power_w: float | N
         return None
     moment = Moment(local_clock(at, time_zone) if plan.needs_clock else None)
     moment.power_w = power_w
-    return choose(plan.energy, moment) or plan.free[Dimension.ENERGY]
+    return choose(plan.energy, moment) or plan.free[SLOTS[Dimension.ENERGY]]
 
 
 def next_cheaper(

@@ -27,6 +27,7 @@ from voltway.tariffs.model import ChargingPeriod, Dimension, PeriodKind, PriceLi
 from voltway.tariffs.priced import Adjustment, AdjustmentKind, Line, Priced, PricedPeriod, PriceWarning
 from voltway.tariffs.rates import (
     MICROS_PER_SECOND,
+    SLOTS,
     Candidates,
     Compiled,
     Exact,
@@ -52,7 +53,12 @@ __all__ = [
 ]
 
 _RESERVED = PeriodKind.RESERVATION
-_PARKING = list(Dimension).index(Dimension.PARKING_TIME)
+_ENERGY, _TIME, _PARKING, _RESERVED_TIME = (
+    SLOTS[dimension]
+    for dimension in (Dimension.ENERGY, Dimension.TIME, Dimension.PARKING_TIME, Dimension.RESERVATION_TIME)
+)
+_CHARGING = PeriodKind.CHARGING
+_PARKED = PeriodKind.PARKING
 
 
 def price(
@@ -117,11 +123,12 @@ class _Draft:
 
     def done(self) -> PricedPeriod:
         p = self.period
-        powers = _range(p.power_w, p.power_max_w)
-        currents = _range(p.current_a, p.current_max_a)
-        return PricedPeriod(
-            p.start, p.end, p.kind, self.milliwh, self.plan.tariff.id, tuple(self.lines), powers, currents
+        powers = None if p.power_w is None else (p.power_w, p.power_w if p.power_max_w is None else p.power_max_w)
+        currents = (
+            None if p.current_a is None else (p.current_a, p.current_a if p.current_max_a is None else p.current_max_a)
         )
+        tariff_id = self.plan.tariff.id
+        return PricedPeriod(p.start, p.end, p.kind, self.milliwh, tariff_id, tuple(self.lines), powers, currents)
 
 
 class _Run:
@@ -160,7 +167,7 @@ class _Run:
 
     def cut_grace(self, period: ChargingPeriod) -> Iterable[ChargingPeriod]:
         """Cut an idle period at the end of the grace, so that each piece is free or priced as a whole."""
-        if not self.grace_left_us or period.kind is not PeriodKind.PARKING or period.volumes is not None:
+        if not self.grace_left_us or period.kind is not _PARKED or period.volumes is not None:
             return (period,)
         start_us, end_us = to_micros(period.start), to_micros(period.end)
         if end_us - start_us <= self.grace_left_us:
@@ -185,7 +192,7 @@ class _Run:
         plan = draft.plan
         self._look(self.reservation, draft, start_us, start_us - self.reservation_start_us)
         candidates = plan.expired_time if self.expired else plan.reservation_time
-        self._line(draft, candidates, Dimension.RESERVATION_TIME, span_us)
+        self._line(draft, candidates, _RESERVED_TIME, span_us)
         self._flat(draft, plan.reservation_flat, self.reservation, is_reservation=True)
 
     def _add_session(self, draft: _Draft, start_us: int, span_us: int) -> None:
@@ -194,9 +201,9 @@ class _Run:
         charging_us, parking_us = _times(draft.period, span_us)
         milliwh = draft.milliwh
         if milliwh or (milliwh is not None and parking_us is None):
-            self._line(draft, plan.energy, Dimension.ENERGY, milliwh)
+            self._line(draft, plan.energy, _ENERGY, milliwh)
         if charging_us is not None:
-            self._line(draft, plan.time, Dimension.TIME, charging_us)
+            self._line(draft, plan.time, _TIME, charging_us)
         if parking_us is not None:
             self._parking(draft, parking_us)
         self._flat(draft, plan.flat, moment, is_reservation=False)
@@ -212,26 +219,25 @@ class _Run:
             if moment.start_clock is None:
                 moment.start_clock = moment.clock
 
-    def _line(self, draft: _Draft, candidates: Candidates, dimension: Dimension, quantity: Exact) -> None:
-        moment = self.reservation if dimension is Dimension.RESERVATION_TIME else self.session
-        rate = choose(candidates, moment)
+    def _line(self, draft: _Draft, candidates: Candidates, slot: int, quantity: Exact) -> None:
+        rate = choose(candidates, self.reservation if slot == _RESERVED_TIME else self.session) if candidates else None
         if rate is None:
-            rate = draft.plan.free[dimension]
-            if candidates and quantity and not self.is_free[rate.slot]:
-                self._warn_free(dimension)
-                self.is_free[rate.slot] = True
-            draft.lines.append(_line_of(rate, quantity))
+            rate = draft.plan.free[slot]
+            if candidates and quantity and not self.is_free[slot]:
+                self._warn_free(rate.dimension)
+                self.is_free[slot] = True
+            draft.lines.append(Line(rate, quantity, quantity, 0, 0))
             return
-        self.is_free[rate.slot] = False
+        self.is_free[slot] = False
         if quantity:
-            self._count(draft, rate, quantity)
-        draft.lines.append(_line_of(rate, quantity))
+            self._count(draft, slot, quantity)
+        draft.lines.append(Line(rate, quantity, quantity, quantity * rate.excl_factor, quantity * rate.incl_factor))
 
-    def _count(self, draft: _Draft, rate: Rate, quantity: Exact) -> None:
+    def _count(self, draft: _Draft, slot: int, quantity: Exact) -> None:
         """Remember the total and the newest line of a dimension for the step size, before the line is there."""
-        step = self.steps[rate.slot]
+        step = self.steps[slot]
         if step is None:
-            self.steps[rate.slot] = _Step(quantity, draft, len(draft.lines))
+            self.steps[slot] = _Step(quantity, draft, len(draft.lines))
         else:
             step.total += quantity
             step.draft, step.index = draft, len(draft.lines)
@@ -249,7 +255,7 @@ class _Run:
         if any(all(test(self.session) for test in window) for window in plan.exempt):
             draft.lines.append(_line_of(plan.exempted, quantity_us))
         else:
-            self._line(draft, plan.parking, Dimension.PARKING_TIME, quantity_us)
+            self._line(draft, plan.parking, _PARKING, quantity_us)
 
     def _flat(self, draft: _Draft, candidates: Candidates, moment: Moment, *, is_reservation: bool) -> None:
         """Bill a flat fee once per session and once per reservation, where one first applies (billing note 21)."""
@@ -300,10 +306,6 @@ class _Run:
             reserved[-1].lines.append(_line_of(rate, 1))
 
 
-def _range(least: float | None, most: float | None) -> tuple[float, float] | None:
-    return None if least is None else (least, least if most is None else most)
-
-
 class _Step:
     """What of one dimension was priced so far, and the newest line of it: that one is rounded."""
 
@@ -323,7 +325,7 @@ def _times(period: ChargingPeriod, span_us: int) -> tuple[Exact | None, Exact | 
     """Return charging and parking time in microseconds; None where the period has no such dimension."""
     if period.volumes is not None:
         return period.volumes.time_us, period.volumes.parking_us
-    return (span_us, None) if period.kind is PeriodKind.CHARGING else (None, span_us)
+    return (span_us, None) if period.kind is _CHARGING else (None, span_us)
 
 
 def _line_of(rate: Rate, quantity: Exact) -> Line:

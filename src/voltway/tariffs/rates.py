@@ -42,7 +42,8 @@ _DAY_SECONDS = _DAY_MINUTES * 60
 _DAY = timedelta(days=1)
 _EPOCH_ORDINAL = EPOCH.toordinal()
 _EPOCH_WEEKDAY = EPOCH.weekday()
-_SLOTS = {dimension: index for index, dimension in enumerate(Dimension)}
+SLOTS = {dimension: index for index, dimension in enumerate(Dimension)}
+"""The number of a dimension, since an enumeration is slow as a key."""
 
 
 class LocalClock(NamedTuple):
@@ -108,13 +109,13 @@ class Rate:
     """The price without exponent or trailing zeros."""
     vat_text: str | None = field(init=False)
     slot: int = field(init=False)
-    """The dimension's number, since an enumeration is slow as a key."""
+    """The dimension's number in SLOTS."""
     dimension_text: str = field(init=False)
     unit: str = field(init=False)
     """kWh, h or session."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "slot", _SLOTS[self.dimension])
+        object.__setattr__(self, "slot", SLOTS[self.dimension])
         object.__setattr__(self, "dimension_text", self.dimension.value)
         object.__setattr__(self, "unit", _UNITS.get(self.dimension, "h"))
         object.__setattr__(self, "unit_size", _UNIT_SIZE.get(self.dimension, MICROS_PER_HOUR))
@@ -148,7 +149,8 @@ class Plan:
     expired_time: Candidates
     expired_flat: Candidates
     exempt: tuple[tuple[Predicate, ...], ...]
-    free: dict[Dimension, Rate]
+    free: tuple[Rate, ...]
+    """By the slot of a rate."""
     grace: Rate
     exempted: Rate
     needs_clock: bool
@@ -429,7 +431,7 @@ def _plan(tariff: Tariff, denominator: int) -> Plan:
         expired_time=_candidates(tariff, denominator, Dimension.TIME, (expires, reserved)),
         expired_flat=_candidates(tariff, denominator, Dimension.FLAT, (expires,)),
         exempt=tuple(predicates(window) for window in exempt),
-        free={dimension: _free_rate(dimension, tariff, denominator) for dimension in Dimension},
+        free=tuple(_free_rate(dimension, tariff, denominator) for dimension in Dimension),
         grace=_free_rate(Dimension.PARKING_TIME, tariff, denominator, note="grace"),
         exempted=_free_rate(Dimension.PARKING_TIME, tariff, denominator, note="exempt"),
         needs_clock=any(has_clock(element.restrictions) for element in tariff.elements) or any(map(has_clock, exempt)),
