@@ -128,6 +128,17 @@ def test_a_tariff_replaces_the_cdr_s_own(write: Write) -> None:
     assert json.loads(free.stdout)["total_parking_cost"]["excl_vat"] == "0.1"
 
 
+def test_a_bill_of_our_own_api_is_priced_as_it_comes(write: Write) -> None:
+    """`GET /api/v1/cdrs/{id}` has the CDR as `document`; faults point into it there."""
+    answered = {"id": "C1", "excl_vat": "9.39", "document": CDR}
+    done = run("price", "--cdr", write(answered), "--json")
+    assert json.loads(done.stdout)["total_cost"]["excl_vat"] == "9.39"
+    odd = write(answered | {"document": CDR | {"charging_periods": []}})
+    assert run("price", "--cdr", odd).stderr.startswith(f"{odd}#/document/charging_periods: ")
+    mixed = write(answered | {"document": CDR | {"currency": "CHF"}})
+    assert run("price", "--cdr", mixed).stderr.startswith(f"{mixed}#/document/currency: ")
+
+
 def test_stdin_is_a_file(write: Write) -> None:
     """`-` reads stdin; it can be read once."""
     done = run("price", "--cdr", "-", "--tariff", write(NIGHT), "--json", text=json.dumps(CDR))

@@ -20,7 +20,8 @@ from voltway.tariffs.reprice import Repriced, reprice
 class PriceRequest:
     """A CDR as JSON (exact numbers), and what replaces or completes it; `tariff` is one Tariff or an array of them.
 
-    A tariff may also be `{"document": Tariff, "extension": {...}}`, with our idle rule and price lock beside it.
+    A tariff may also be `{"document": Tariff, "extension": {...}}`, with our idle rule and price lock beside it, and a
+    CDR what `GET /api/v1/cdrs/{id}` answers, where it is the `document`.
     """
 
     cdr: object
@@ -41,7 +42,7 @@ def priced_request(request: PriceRequest) -> Repriced:
     try:
         return reprice(cdr, tariffs, time_zone=request.time_zone, reservation_expired=request.reservation_expired)
     except InvalidInput as error:
-        _refuse([Fault(f"/cdr{fault.pointer}", fault.message) for fault in error.faults])
+        _refuse([Fault(f"/cdr{_cdr_part(request)[1]}{fault.pointer}", fault.message) for fault in error.faults])
 
 
 def version_faults(named: str | None) -> Iterator[Fault]:
@@ -81,11 +82,20 @@ def _version(request: PriceRequest) -> OcpiVersion | None:
 
 
 def _cdr(request: PriceRequest, version: OcpiVersion | None, faults: list[Fault]) -> PartnerCdr | None:
+    document, inner = _cdr_part(request)
     try:
-        return parse_cdr(request.cdr, ocpi_version=version, with_tariffs=request.tariff is None)
+        return parse_cdr(document, ocpi_version=version, with_tariffs=request.tariff is None)
     except InvalidInput as error:
-        faults.extend(Fault(f"/cdr{fault.pointer}", fault.message) for fault in error.faults)
+        faults.extend(Fault(f"/cdr{inner}{fault.pointer}", fault.message) for fault in error.faults)
         return None
+
+
+def _cdr_part(request: PriceRequest) -> tuple[object, str]:
+    """Return the CDR and its pointer within what was given."""
+    found = request.cdr
+    if isinstance(found, Mapping) and "document" in found and "charging_periods" not in found:
+        return found["document"], "/document"
+    return found, ""
 
 
 def _tariffs(found: object, version: OcpiVersion | None, faults: list[Fault]) -> list[Tariff]:
