@@ -1,6 +1,7 @@
 """The CDR of a priced session: OCPI JSON of each version and a row of CSV, from the same periods and the same price.
 
-Numbers carry OCPI's four decimals; the volumes are differences of rounded running sums, so they add up to the totals.
+Numbers carry OCPI's four decimals, energies as many as their meter; times are differences of rounded running sums,
+so that they add up to the totals.
 Made once at the session's end by `sessions` and immutable from then on.
 """
 
@@ -16,7 +17,7 @@ from voltway.kernel.ids import TariffId
 from voltway.tariffs.boundaries import current_bands, power_bands
 from voltway.tariffs.model import Dimension, JsonObject, OcpiVersion, PeriodKind, Tariff, TariffFault, TaxIncluded
 from voltway.tariffs.ocpi_cdr_head import CdrHead, Document, head_document
-from voltway.tariffs.ocpi_cdr_price import cost_documents, number_4
+from voltway.tariffs.ocpi_cdr_price import cost_documents, kwh_number, number_4
 from voltway.tariffs.ocpi_cdr_tariffs import billed_tariff, grace_tariff, used_tariff
 from voltway.tariffs.ocpi_export import CannotExport, exported
 from voltway.tariffs.ocpi_tariff import tariff_document
@@ -122,7 +123,7 @@ def _totals(head: CdrHead, priced: Priced, periods: Iterable[_Period], costs: Do
     span_us = to_micros(head.ended_at) - to_micros(head.started_at)
     parked = _VOLUMES[PeriodKind.PARKING]
     quantities: Document = {
-        "total_energy": number_4(priced.kwh),
+        "total_energy": kwh_number(priced.kwh),
         "total_time": number_4(Fraction(span_us, MICROS_PER_HOUR)),
         "total_parking_time": sum((period.volumes.get(parked, _NOTHING) for period in periods), _NOTHING),
     }
@@ -174,13 +175,12 @@ def cdr_csv_row(document: JsonObject) -> dict[str, str]:
 
 
 def _periods(priced: Priced, tariff: Tariff, version: OcpiVersion) -> Iterator[_Period]:
-    energy = _Volumes()
     times = {kind: _Volumes() for kind in PeriodKind}
     for period, is_free in (piece for whole in priced.periods for piece in _pieces(whole)):
         volumes: dict[str, Decimal] = {}
         is_untimed = is_free and version is OcpiVersion.V2_1_1
         if period.milliwh is not None or is_untimed:  # a period has one dimension at least
-            volumes["ENERGY"] = energy.next(Fraction(period.milliwh or 0) / MILLIWH_PER_KWH)
+            volumes["ENERGY"] = kwh_number(Fraction(period.milliwh or 0) / MILLIWH_PER_KWH)
         if not is_untimed:
             span_us = to_micros(period.end) - to_micros(period.start)
             volumes[_VOLUMES[period.kind]] = times[period.kind].next(Fraction(span_us, MICROS_PER_HOUR))

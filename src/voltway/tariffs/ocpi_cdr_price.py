@@ -14,6 +14,7 @@ from voltway.tariffs.priced import Cost, CostKind, Line, Priced
 from voltway.tariffs.rates import Rate
 
 _PLACES = 4
+_KWH_PLACES = 6
 Taxes = dict[Decimal, Fraction]
 """The tax of some lines by VAT rate in percent, exact, in the order of the rates."""
 
@@ -21,6 +22,14 @@ Taxes = dict[Decimal, Fraction]
 def number_4(exact: Fraction) -> Decimal:
     """Round half up to the four decimals of an OCPI number."""
     return Decimal(decimal_text(exact, _PLACES))
+
+
+def kwh_number(kwh: Fraction) -> Decimal:
+    """Write an energy with all the digits that its meter gave it, to a milliwatt-hour.
+
+    OCPI asks for four decimals; a meter that counts finer would then have a partner round up another step or not.
+    """
+    return Decimal(decimal_text(kwh, _KWH_PLACES))
 
 
 def cost_documents(priced: Priced, ocpi_version: OcpiVersion, *, taxed: bool = True) -> dict[str, object]:
