@@ -12,7 +12,7 @@ WEEK = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY"]
 WEEKEND = ["SATURDAY", "SUNDAY"]
 
 
-def per(kind: str, price: str, step_size: int, vat: str | None = None) -> Document:
+def per(kind: str, price: str, step_size: int = 1, vat: str | None = None) -> Document:
     """Build a price component."""
     taxed: Document = {} if vat is None else {"vat": Decimal(vat)}
     return {"type": kind, "price": Decimal(price), **taxed, "step_size": step_size}

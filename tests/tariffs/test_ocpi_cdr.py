@@ -82,7 +82,7 @@ def test_a_partner_with_the_cdr_alone_gets_the_same_total(idle_min: int) -> None
 
 
 def test_volumes_add_up_to_the_totals() -> None:
-    """Times with four decimals (billing note 27) whose rounding does not pile up, energies with their meter's digits."""
+    """Times with four decimals (note 27) whose rounding does not pile up, energies with their meter's digits."""
     periods = stays("2026-03-02T09:00", *[(7 + 1 / 60, "0.333333", CHARGING)] * 9)
     document = cdr_document(head(periods[-1].end), price(CITY, periods, time_zone="UTC"), CITY)
     found = document["charging_periods"]
