@@ -22,7 +22,7 @@ from voltway.tariffs.lint_rules import (
 )
 from voltway.tariffs.model import JsonObject, OcpiVersion, Tariff
 from voltway.tariffs.ocpi_tariff import guess_version, parse_tariff
-from voltway.tariffs.rates import zone
+from voltway.tariffs.rates import zone_fault
 
 __all__ = ["Finding", "LintReport", "RuleSet", "Severity", "lint_table", "lint_tariff"]
 
@@ -87,13 +87,9 @@ def _inside(value: object) -> Iterable[object]:
 
 
 def _check_zone(time_zone: str | None) -> None:
-    if time_zone is None:
-        return
-    try:
-        zone(time_zone)
-    except (KeyError, ValueError, OSError) as error:  # zoneinfo looks names up as files
-        message = f"there is no time zone {time_zone}; write an IANA name such as Europe/Berlin"
-        raise InvalidInput("unknown time zone", [Fault("/time_zone", message)]) from error
+    fault = zone_fault(time_zone) if time_zone is not None else None
+    if fault is not None:
+        raise InvalidInput("unknown time zone", [fault])
 
 
 def _of_document(document: JsonObject, read: TariffOutline, version: OcpiVersion) -> Iterator[Finding]:

@@ -6,13 +6,12 @@ Faults point into the request as one JSON object: `/cdr/...`, `/tariff/...`, `/t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
-from zoneinfo import ZoneInfoNotFoundError
 
 from voltway.kernel.errors import Fault, InvalidInput
 from voltway.tariffs.model import OcpiVersion, Tariff
 from voltway.tariffs.ocpi_cdr_reader import PartnerCdr, parse_cdr
 from voltway.tariffs.ocpi_tariff import guess_version, parse_tariff
-from voltway.tariffs.rates import zone
+from voltway.tariffs.rates import zone_fault
 from voltway.tariffs.reprice import Repriced, reprice
 
 
@@ -61,12 +60,8 @@ def tariff_parts(found: object) -> tuple[object, object, str]:
 
 def zone_faults(time_zone: str | None) -> Iterator[Fault]:
     """Yield a fault where a time zone is named that IANA does not know."""
-    if time_zone is None:
-        return
-    try:
-        zone(time_zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        yield Fault("/time_zone", f"there is no time zone {time_zone}; write an IANA name such as Europe/Berlin")
+    if time_zone is not None and (fault := zone_fault(time_zone)) is not None:
+        yield fault
 
 
 def _version(request: PriceRequest) -> OcpiVersion | None:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from voltway.kernel.clock import EPOCH, from_micros
 from voltway.kernel.energy import MILLIWH_PER_KWH, MILLIWH_PER_WH
+from voltway.kernel.errors import Fault
 from voltway.kernel.ids import TariffId
 from voltway.kernel.money import decimal_text
 from voltway.tariffs.model import (
@@ -183,6 +184,15 @@ def compiled(tariffs: tuple[Tariff, ...]) -> Compiled:
 def zone(name: str) -> ZoneInfo:
     """Return the IANA zone; raises ZoneInfoNotFoundError (a KeyError) where there is none."""
     return ZoneInfo(name)
+
+
+def zone_fault(name: str) -> Fault | None:
+    """Return what is wrong with the name of a time zone, at `/time_zone`; None where it can be used."""
+    try:
+        zone(name)
+    except (KeyError, ValueError, OSError):  # zoneinfo looks names up as files
+        return Fault("/time_zone", f"there is no time zone {name}; write an IANA name such as Europe/Berlin")
+    return None
 
 
 def local_clock(instant: datetime, time_zone: str) -> LocalClock:

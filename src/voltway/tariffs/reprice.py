@@ -10,7 +10,6 @@ from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
-from zoneinfo import ZoneInfoNotFoundError
 
 from voltway.kernel.errors import Fault, InvalidInput
 from voltway.kernel.ids import TariffId
@@ -21,7 +20,7 @@ from voltway.tariffs.engine import price
 from voltway.tariffs.model import ChargingPeriod, PeriodKind, Tariff
 from voltway.tariffs.ocpi_cdr_reader import Claim, PartnerCdr
 from voltway.tariffs.priced import Cost, CostKind, Priced, PriceWarning
-from voltway.tariffs.rates import compiled, zone
+from voltway.tariffs.rates import compiled, zone_fault
 from voltway.tariffs.readings import explaining
 from voltway.tariffs.repriced import Repriced, half_unit
 from voltway.tariffs.spans import spanning
@@ -130,12 +129,11 @@ def _zone(cdr: PartnerCdr, time_zone: str | None, *, is_needed: bool) -> str:
             "the tariff has local times and nothing says where the session was; give --time-zone, e.g. Europe/Berlin"
         )
         raise InvalidInput("the time zone is missing", [Fault("/time_zone", words)])
-    try:
-        zone(named or "UTC")
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        words = f"there is no time zone {named}; write an IANA name such as Europe/Berlin"
-        raise InvalidInput("the time zone is unknown", [Fault("/time_zone", words)]) from error
-    return named or "UTC"
+    if named is None:
+        return "UTC"
+    if (fault := zone_fault(named)) is not None:
+        raise InvalidInput("the time zone is unknown", [fault])
+    return named
 
 
 def _assumptions(own: Sequence[SessionPeriod], used: Sequence[Tariff]) -> Iterator[PriceWarning]:
