@@ -269,7 +269,7 @@ def _wait_until_well(running: Running) -> None:
 
 
 def _wait_until_dead(pids: list[int]) -> None:
-    for _ in range(100):
+    for _ in range(300):  # a role whose database died with the supervisor ends itself after OVERDUE_S
         if not living(pids):
             return
         _pause()

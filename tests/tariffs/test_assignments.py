@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voltway.kernel.ids import TariffId
-from voltway.tariffs.assignments import Assignment, Place, TargetKind, choose
+from voltway.tariffs.assignments import Assignment, Place, Start, TargetKind, Version, choose, find_version, version_at
 
 AT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 PLACE = Place("CP-1", 2, ("fast", "city"), "L1")
@@ -82,6 +82,38 @@ def test_the_tokens_own_group_goes_before_everybody_and_the_newest_before_the_ol
     assert _chosen([*EVERY, newer, own], "fleet") == "own"
     assert _chosen([newer, *EVERY]) == "newer"
     assert _chosen([]) is None
+
+
+@pytest.mark.parametrize(
+    ("versions", "expected"),
+    [
+        pytest.param([], None, id="no such tariff"),
+        pytest.param([Version(1, AT - DAY), Version(2, AT), Version(3, AT + DAY)], 2, id="the newest that existed"),
+        pytest.param([Version(1, AT + DAY), Version(2, AT + DAY)], 1, id="before all of them the first"),
+        pytest.param([Version(1, AT - DAY), Version(2, AT, valid_from=AT + DAY)], 1, id="given ahead of its validity"),
+        pytest.param([Version(1, AT - DAY), Version(2, AT, valid_from=AT)], 2, id="its first instant"),
+        pytest.param(
+            [Version(1, AT - DAY, valid_to=AT), Version(2, AT - DAY, valid_from=AT)], 2, id="one after another"
+        ),
+        pytest.param([Version(1, AT - DAY, valid_to=AT)], None, id="its validity is over: no tariff, never free"),
+        pytest.param([Version(1, AT + DAY, valid_from=AT + DAY)], None, id="not yet"),
+    ],
+)
+def test_the_version_that_applies(versions: list[Version], expected: int | None) -> None:
+    """OCPI's start_date_time is inclusive, end_date_time exclusive; a version may be entered before it is valid."""
+    assert version_at(versions, AT) == expected
+
+
+def test_where_a_tariff_is_over_the_next_assignment_is_asked() -> None:
+    """Assign the old and the new tariff: they replace each other (mod_tariffs, tariff end date)."""
+    old, new = _assigned("old", "station", "CP-1"), _assigned("new", "operator", "")
+    versions = {
+        TariffId("old"): [Version(1, AT - DAY, valid_to=AT)],
+        TariffId("new"): [Version(1, AT - DAY), Version(2, AT - DAY, valid_from=AT)],
+    }
+    found = [find_version([old, new], versions, Start(PLACE, at)) for at in (AT - timedelta(seconds=1), AT)]
+    assert found == [("old", 1), ("new", 2)]
+    assert find_version([old], versions, Start(PLACE, AT)) is None
 
 
 @given(st.permutations(EVERY))

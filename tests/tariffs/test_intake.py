@@ -20,10 +20,12 @@ INSERT INTO station (operator_id, identity, location_id, groups) VALUES
   (2, 'D', NULL, '{}');
 INSERT INTO tariff (operator_id, tariff_id, version, currency, document, created_at) VALUES
   (1, 'DAY', 1, 'EUR', '{}', '2026-01-01Z'), (1, 'DAY', 2, 'EUR', '{}', '2026-05-01Z'),
-  (1, 'FAST', 1, 'EUR', '{}', '2026-04-01Z'), (1, 'FLEET', 1, 'EUR', '{}', '2026-01-01Z');
+  (1, 'FAST', 1, 'EUR', '{}', '2026-04-01Z'), (1, 'FLEET', 1, 'EUR', '{}', '2026-01-01Z'),
+  (1, 'PROMO', 1, 'EUR', '{"start_date_time": "2026-03-01T00:00:00Z", "end_date_time": "2026-06-01T00:00:00Z"}',
+   '2026-01-01Z');
 INSERT INTO tariff_assignment (operator_id, tariff_id, target_kind, target, token_group, valid_from) VALUES
   (1, 'DAY', 'location', 'HARBOUR', NULL, NULL), (1, 'FAST', 'group', 'fast', NULL, NULL),
-  (1, 'FLEET', 'location', 'HARBOUR', 'F', '2026-05-01Z');
+  (1, 'FLEET', 'location', 'HARBOUR', 'F', '2026-05-01Z'), (1, 'PROMO', 'evse', 'A/2', NULL, NULL);
 """
 
 
@@ -47,6 +49,12 @@ async def test_the_version_of_the_start_s_time_is_sealed(book: TariffBook) -> No
     assert [find(1, it) for it in (MARCH, JUNE)] == [("DAY", 1), ("DAY", 2)]
     assert [find(1, it, "F") for it in (MARCH, JUNE)] == [("DAY", 1), ("FLEET", 1)]
     assert find(2, MARCH) == ("FAST", 1)
+
+
+async def test_a_tariff_applies_within_its_validity_only(book: TariffBook) -> None:
+    """Behind its end_date_time the next assignment is asked, here that of the location."""
+    found = [book.find(OURS, StationId(1), 2, token_group=None, at=at) for at in (MARCH, JUNE)]
+    assert found == [("PROMO", 1), ("DAY", 2)]
 
 
 async def test_no_tariff_is_none_never_free(book: TariffBook) -> None:

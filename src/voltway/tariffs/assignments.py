@@ -1,14 +1,16 @@
-"""Which tariff applies: assignments and the rule that chooses among them, pure.
+"""Which tariff applies: assignments, versions, and the rules that choose among them, pure.
 
 A tariff is assigned to the operator as a whole, a location, a group of stations, a station or one EVSE, within a
 validity and, if wanted, for one token group. Of those that hold, the highest priority wins; then the most specific
-target; then one for the token's own group before one for everybody; then the newest.
+target; then one for the token's own group before one for everybody; then the newest. Of its tariff the newest version
+applies that existed at the start and is valid then; where none is, the next assignment is asked.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from voltway.kernel.ids import TariffId
 
@@ -65,6 +67,51 @@ class Place:
             *((TargetKind.GROUP, group) for group in self.groups),
         ]
         return covered if self.location is None else [*covered, (TargetKind.LOCATION, self.location)]
+
+
+class Version(NamedTuple):
+    """One version of a tariff: since when we have it, and OCPI's validity in it (start inclusive, end exclusive)."""
+
+    number: int
+    created_at: datetime
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+
+    def is_valid_at(self, at: datetime) -> bool:
+        """Say whether the instant lies in its validity."""
+        begun = self.valid_from is None or self.valid_from <= at
+        return begun and (self.valid_to is None or at < self.valid_to)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A session that starts: where, when, and with a token of which group."""
+
+    place: Place
+    at: datetime
+    token_group: str | None = None
+
+
+def find_version(
+    assignments: Iterable[Assignment], versions: Mapping[TariffId, Sequence[Version]], start: Start
+) -> tuple[TariffId, int] | None:
+    """Return the tariff and version that apply to a start, None where none does: not billable, and visible as such.
+
+    `versions` of each tariff in the order of their numbers.
+    """
+    left = list(assignments)
+    while (chosen := choose(left, start.place, token_group=start.token_group, at=start.at)) is not None:
+        number = version_at(versions.get(chosen.tariff_id, ()), start.at)
+        if number is not None:
+            return chosen.tariff_id, number
+        left.remove(chosen)
+    return None
+
+
+def version_at(versions: Sequence[Version], at: datetime) -> int | None:
+    """Return the newest version that existed at an instant and is valid then; before all of them the first counts."""
+    existing = [version for version in versions if version.created_at <= at] or versions[:1]
+    return next((version.number for version in reversed(existing) if version.is_valid_at(at)), None)
 
 
 def choose(

@@ -9,13 +9,15 @@ import orjson
 from voltway.infra.pgarrays import INT4, INT8
 from voltway.infra.pipeline import Row, Statement
 from voltway.kernel.ids import OperatorId, StationId, TariffId
-from voltway.tariffs.assignments import Assignment, Place, TargetKind, choose
+from voltway.tariffs.assignments import Assignment, Place, Start, TargetKind, Version, find_version
+from voltway.tariffs.ocpi_reader import parse_instant
 
 LOAD_ASSIGNMENTS = Statement(
     "tariff_assignment_load",
     """SELECT json_build_object('a', row_to_json(a), 'versions', (
-         SELECT json_agg(json_build_array(t.version, t.created_at) ORDER BY t.version) FROM tariff t
-         WHERE t.operator_id = a.operator_id AND t.tariff_id = a.tariff_id))
+         SELECT json_agg(json_build_array(
+           t.version, t.created_at, t.document->>'start_date_time', t.document->>'end_date_time') ORDER BY t.version)
+         FROM tariff t WHERE t.operator_id = a.operator_id AND t.tariff_id = a.tariff_id))
        FROM tariff_assignment a WHERE a.operator_id = ANY($1::int[])""",
     (INT4,),
 )
@@ -25,7 +27,6 @@ LOAD_PLACES = Statement(
        FROM station s LEFT JOIN location l USING (location_id) WHERE s.station_id = ANY($1::bigint[])""",
     (INT8,),
 )
-Version = tuple[int, datetime]
 
 
 class TariffBook:
@@ -33,7 +34,7 @@ class TariffBook:
 
     def __init__(self, assignments: Iterable[Row] = (), places: Iterable[Row] = ()) -> None:
         self._assignments: dict[OperatorId, list[Assignment]] = {}
-        self._versions: dict[tuple[OperatorId, str], list[Version]] = {}
+        self._versions: dict[OperatorId, dict[TariffId, list[Version]]] = {}
         self._places: dict[StationId, tuple[str, tuple[str, ...], str | None]] = {}
         for row in assignments:
             self._add_assignment(orjson.loads(row[0] or b"{}"))
@@ -43,16 +44,11 @@ class TariffBook:
 
     def find(
         self, operator_id: OperatorId, station_id: StationId, evse_id: int, *, token_group: str | None, at: datetime
-    ) -> tuple[str, int] | None:
+    ) -> tuple[TariffId, int] | None:
         """Return the tariff version that applies, None where no tariff does (not billable, never free)."""
         identity, groups, code = self._places.get(station_id, ("", (), None))
-        place = Place(identity, evse_id, groups, code)
-        chosen = choose(self._assignments.get(operator_id, ()), place, token_group=token_group, at=at)
-        versions = self._versions.get((operator_id, chosen.tariff_id)) if chosen is not None else None
-        if chosen is None or not versions:
-            return None
-        existing = [version for version, created_at in versions if created_at <= at]
-        return str(chosen.tariff_id), existing[-1] if existing else versions[0][0]
+        start = Start(Place(identity, evse_id, groups, code), at, token_group)
+        return find_version(self._assignments.get(operator_id, ()), self._versions.get(operator_id, {}), start)
 
     def _add_assignment(self, row: dict[str, Any]) -> None:
         a, operator_id = row["a"], OperatorId(row["a"]["operator_id"])
@@ -68,8 +64,10 @@ class TariffBook:
             created_at=datetime.fromisoformat(a["created_at"]),
         )
         self._assignments.setdefault(operator_id, []).append(assignment)
-        versions = [(version, datetime.fromisoformat(created_at)) for version, created_at in row["versions"] or ()]
-        self._versions[operator_id, a["tariff_id"]] = versions
+        self._versions.setdefault(operator_id, {})[assignment.tariff_id] = [
+            Version(number, datetime.fromisoformat(created_at), parse_instant(begin), parse_instant(end))
+            for number, created_at, begin, end in row["versions"] or ()
+        ]
 
 
 def _instant(text: str | None) -> datetime | None:

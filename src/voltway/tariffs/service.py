@@ -15,7 +15,7 @@ from voltway.infra.db import Database, Transaction
 from voltway.kernel.errors import Conflict, Fault, InvalidInput, NotFound
 from voltway.kernel.ids import OperatorId, TariffId
 from voltway.tariffs import store
-from voltway.tariffs.assignments import Assignment, Place, choose
+from voltway.tariffs.assignments import Assignment, Place, Start, find_version
 from voltway.tariffs.model import Tariff
 from voltway.tariffs.ocpi import dumps, loads, parse_tariff
 from voltway.tariffs.store import StoredTariff
@@ -129,22 +129,13 @@ async def find_tariff(
     Works under either role, since every statement names the operator. None: not billable, and visible as such.
     """
     candidates = await store.assignments_covering(tx, operator_id, place)
-    while (chosen := choose(candidates, place, token_group=token_group, at=at)) is not None:
-        version = await store.version_at(tx, operator_id, chosen.tariff_id, at)
-        if version is not None:
-            return chosen.tariff_id, version
-        candidates.remove(chosen)
-    return None
+    versions = await store.versions_of(tx, operator_id, (it.tariff_id for it in candidates))
+    return find_version(candidates, versions, Start(place, at, token_group))
 
 
 async def load_tariff(tx: Transaction, operator_id: OperatorId, tariff_id: str, version: int) -> Tariff:
     """Return a version ready for the price engine; raise NotFound where there is none."""
     return tariff_of(await get_stored(tx, operator_id, tariff_id, version))
-
-
-async def load_assignments(tx: Transaction) -> list[Assignment]:
-    """Return every assignment that the transaction sees, for whoever chooses among them in memory."""
-    return await store.all_assignments(tx)
 
 
 def tariff_of(stored: StoredTariff) -> Tariff:

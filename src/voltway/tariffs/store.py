@@ -1,6 +1,6 @@
 """Tables of tariffs: versions of documents (append-only) and their assignments."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,7 +9,8 @@ from voltway.httpapi.paging import PageRequest
 from voltway.infra.db import Transaction
 from voltway.infra.sql import Row, conflict_if_refused, fetch_all, fetch_one, run, update
 from voltway.kernel.ids import OperatorId, TariffId
-from voltway.tariffs.assignments import Assignment, Place, TargetKind
+from voltway.tariffs.assignments import Assignment, Place, TargetKind, Version
+from voltway.tariffs.ocpi_reader import parse_instant
 
 _TARIFF_COLUMNS = """tariff_id, version, currency, CAST(document AS text) AS document,
                      CAST(extension AS text) AS extension, created_at"""
@@ -73,18 +74,26 @@ async def find_tariff(
     return None if row is None else StoredTariff(**row)
 
 
-async def version_at(tx: Transaction, operator_id: OperatorId, tariff_id: str, at: datetime) -> int | None:
-    """Return the newest version that existed at an instant; for an earlier instant the first there was."""
-    row = await fetch_one(
+async def versions_of(
+    tx: Transaction, operator_id: OperatorId, tariff_ids: Iterable[TariffId]
+) -> dict[TariffId, list[Version]]:
+    """Return since when we have each version of some tariffs, and its validity, in the order of their numbers."""
+    rows = await fetch_all(
         tx,
-        """SELECT coalesce(max(version) FILTER (WHERE created_at <= :at), min(version)) AS version FROM tariff
-           WHERE operator_id = :operator_id AND tariff_id = :tariff_id""",
+        """SELECT tariff_id, version, created_at, document->>'start_date_time' AS valid_from,
+                  document->>'end_date_time' AS valid_to
+           FROM tariff WHERE operator_id = :operator_id AND tariff_id = ANY(CAST(:tariff_ids AS text[]))
+           ORDER BY tariff_id, version""",
         operator_id=operator_id,
-        tariff_id=tariff_id,
-        at=at,
+        tariff_ids=sorted(set(tariff_ids)),
     )
-    assert row is not None, "an aggregate without groups has one row"
-    return None if row["version"] is None else int(row["version"])
+    found: dict[TariffId, list[Version]] = {}
+    for row in rows:
+        version = Version(
+            row["version"], row["created_at"], parse_instant(row["valid_from"]), parse_instant(row["valid_to"])
+        )
+        found.setdefault(TariffId(row["tariff_id"]), []).append(version)
+    return found
 
 
 async def list_newest(tx: Transaction, wanted: PageRequest) -> list[StoredTariff]:
@@ -194,12 +203,6 @@ async def assignments_covering(tx: Transaction, operator_id: OperatorId, place: 
         kinds=[kind.value for kind, _ in targets],
         targets=[target for _, target in targets],
     )
-    return [_assignment(row) for row in rows]
-
-
-async def all_assignments(tx: Transaction) -> list[Assignment]:
-    """Return every assignment that the transaction sees."""
-    rows = await fetch_all(tx, f"SELECT {_ASSIGNMENT_COLUMNS} FROM tariff_assignment")  # noqa: S608 - our own names
     return [_assignment(row) for row in rows]
 
 
