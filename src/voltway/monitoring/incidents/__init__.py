@@ -1,0 +1,1 @@
+"""Rules, symptoms and incidents: faults found, grouped, and followed until they are over."""

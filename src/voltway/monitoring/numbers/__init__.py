@@ -1,0 +1,1 @@
+"""Uptime, usage and KPIs, computed from the timeline and the sessions."""

@@ -1,0 +1,1 @@
+"""What each EVSE was, from when to when, and how we know."""
