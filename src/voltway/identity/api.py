@@ -20,8 +20,9 @@ from voltway.identity.model import (
     TokenStanding,
     TokenType,
 )
+from voltway.identity.phones import normalise_phone
 from voltway.identity.service import Identity
-from voltway.kernel.errors import NotAuthenticated
+from voltway.kernel.errors import InvalidInput, NotAuthenticated
 
 
 class _Body(BaseModel):
@@ -67,6 +68,14 @@ class OperatorPatch(_Body):
     time_zone: TimeZone = ""
 
 
+def _phone(text: str) -> str:
+    try:
+        return normalise_phone(text)
+    except InvalidInput as error:
+        raise ValueError(error.message) from error
+
+
+PhoneNumber = Annotated[str, Field(max_length=40), AfterValidator(_phone)]
 TokenText = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(str.strip)]
 
 
@@ -78,6 +87,8 @@ class TokenFields(_Body):
     group: str | None = Field(default=None, max_length=255)
     expires_at: AwareDatetime | None = None
     note: str | None = Field(default=None, max_length=500)
+    contact_name: str | None = Field(default=None, max_length=100)
+    contact_phone: PhoneNumber | None = Field(default=None, description="Kept as + and digits; whom support calls.")
 
     def given(self) -> dict[str, Any]:
         """Return what was sent, by column."""
@@ -90,7 +101,7 @@ class TokenFilter(BaseModel):
 
     status: TokenStanding | None = None
     group: str | None = None
-    q: str | None = Field(default=None, max_length=255, description="Contained in the token or its note.")
+    q: str | None = Field(default=None, max_length=255, description="Contained in the token, its note or contact name.")
 
 
 class TokenBody(TokenFields):

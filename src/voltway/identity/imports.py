@@ -9,12 +9,21 @@ from voltway.httpapi.tables import Column, choice_cell, instant_cell, text_cell
 from voltway.identity import store
 from voltway.identity.audit import record
 from voltway.identity.model import TokenStanding, TokenType, match_key_of
+from voltway.identity.phones import normalise_phone
 from voltway.infra.db import Transaction
 from voltway.kernel.clock import now
+from voltway.kernel.errors import InvalidInput
+
+
+def _phone_cell(cell: str) -> str:
+    try:
+        return normalise_phone(cell)
+    except InvalidInput as error:
+        raise ValueError(error.message) from None
 
 
 class TokenPlan(ImportPlan):
-    """Tokens: token[,type,status,group,expires_at,note]; upper and lower case are one token."""
+    """Tokens: token[,type,status,group,expires_at,note,contact_name,contact_phone]; case does not matter."""
 
     kind = "tokens"
     key_column = "token"
@@ -25,6 +34,8 @@ class TokenPlan(ImportPlan):
         Column("group", text_cell()),
         Column("expires_at", instant_cell),
         Column("note", text_cell(500)),
+        Column("contact_name", text_cell(100)),
+        Column("contact_phone", _phone_cell),
     )
 
     def key_of(self, values: Values) -> str:
@@ -51,7 +62,7 @@ class TokenPlan(ImportPlan):
         await record(tx, caller, "import.tokens", "", created=report.created, updated=report.updated)
 
 
-_COMPARED = ("token", "type", "status", "group", "expires_at", "note")
+_COMPARED = ("token", "type", "status", "group", "expires_at", "note", "contact_name", "contact_phone")
 
 
 def _columns(values: Values) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class IdToken:
-    """An idToken that may (or may not) charge; `match_key` is what it is compared by."""
+    """An idToken that may (or may not) charge: `match_key` is what it is compared by, the contact whom to call."""
 
     token: str
     match_key: str
@@ -93,6 +93,8 @@ class IdToken:
     group: str | None
     expires_at: datetime | None
     note: str | None
+    contact_name: str | None
+    contact_phone: str | None
     created_at: datetime
     updated_at: datetime
 

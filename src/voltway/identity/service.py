@@ -24,11 +24,15 @@ from voltway.identity.model import (
     needs_last_used,
     split_key,
 )
-from voltway.infra.db import Database
+from voltway.identity.phones import normalise_phone, phone_tail, same_line
+from voltway.infra.db import Database, Transaction
 from voltway.kernel.clock import Clock
 from voltway.kernel.clock import now as wall_clock
 from voltway.kernel.errors import InvalidInput, NotAllowed, NotAuthenticated, NotFound
 from voltway.kernel.ids import OperatorId
+
+MOST_BY_PHONE = 200
+"""Tokens with one telephone number that are looked at: a fleet's dispatcher may stand behind many."""
 
 
 class Identity:
@@ -156,7 +160,7 @@ class Identity:
         row = {"match_key": match_key, "token": token.strip(), **values}
         async with self._database.transaction(caller.operator_id) as tx:
             await store.insert_token(tx, caller.operator_id, row)
-            await record(tx, caller, "token.create", token.strip(), **values)
+            await record(tx, caller, "token.create", token.strip(), **_auditable(values))
             return _existing(await store.find_token(tx, match_key), token)
 
     async def get_token(self, caller: Caller, token: str) -> IdToken:
@@ -165,11 +169,11 @@ class Identity:
             return _existing(await store.find_token(tx, match_key_of(token)), token)
 
     async def update_token(self, caller: Caller, token: str, changes: Mapping[str, Any]) -> IdToken:
-        """Change an idToken's status, group, expiry, type or note."""
+        """Change an idToken's status, group, expiry, type, note or contact."""
         match_key = match_key_of(token)
         async with self._database.transaction(caller.operator_id) as tx:
             if changes and await store.update_token(tx, match_key, {**changes, "updated_at": self._now()}):
-                await record(tx, caller, "token.update", token, **changes)
+                await record(tx, caller, "token.update", token, **_auditable(changes))
             return _existing(await store.find_token(tx, match_key), token)
 
     async def delete_token(self, caller: Caller, token: str) -> None:
@@ -192,6 +196,16 @@ class Identity:
         async with self._database.transaction(caller.operator_id) as tx:
             rows = await store.list_tokens(tx, wanted, status=status, group=group, part=part)
         return page_of(rows, wanted, lambda token: (token.match_key,))
+
+    async def find_tokens_by_phone(self, tx: Transaction, phone: str) -> list[IdToken]:
+        """Return the idTokens whose contact can be reached by a number, however it is written.
+
+        Raises:
+            InvalidInput: it is no telephone number, or too short to name anybody.
+        """
+        wanted = normalise_phone(phone)
+        rows = await store.tokens_by_phone_tail(tx, phone_tail(wanted), MOST_BY_PHONE)
+        return [token for token in rows if token.contact_phone and same_line(token.contact_phone, wanted)]
 
     async def _open(self, key: str) -> StoredKey | None:
         parts = split_key(key)
@@ -225,6 +239,11 @@ async def make_login_token(database: Database, operator_id: OperatorId) -> str:
 def _caller_of(stored: StoredKey) -> Caller:
     scopes = frozenset(Scope(scope) for scope in stored.key.scopes)
     return Caller(stored.operator_id, stored.key.name, scopes, stored.key.prefix)
+
+
+def _auditable(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what the audit may show: that a contact changed, but nobody's name or number."""
+    return {name: "***" if name.startswith("contact_") and value else value for name, value in values.items()}
 
 
 def _existing(token: IdToken | None, text: str) -> IdToken:

@@ -13,7 +13,8 @@ from voltway.infra.sql import Row, conflict_if_refused, fetch_all, fetch_one, in
 from voltway.kernel.ids import OperatorId
 
 _KEY_COLUMNS = "key_id AS id, prefix, kind, name, scopes, created_at, expires_at, last_used_at, revoked_at"
-_CARD_COLUMNS = 'token, match_key, type, status, group_token AS "group", expires_at, note, created_at, updated_at'
+_CARD_COLUMNS = """token, match_key, type, status, group_token AS "group", expires_at, note, contact_name,
+    contact_phone, created_at, updated_at"""
 
 
 async def get_operator(tx: Transaction) -> Operator:
@@ -127,7 +128,7 @@ async def find_tokens(tx: Transaction, match_keys: Sequence[str]) -> dict[str, I
 async def list_tokens(
     tx: Transaction, wanted: PageRequest, *, status: str | None, group: str | None, part: str | None
 ) -> list[IdToken]:
-    """Return idTokens by match key; `part` is contained in the token or its note."""
+    """Return idTokens by match key; `part` is contained in the token, its note or its contact's name."""
     after = wanted.after_texts(1)
     rows = await fetch_all(
         tx,
@@ -135,13 +136,24 @@ async def list_tokens(
             WHERE match_key > :after
               AND (CAST(:status AS text) IS NULL OR status = :status)
               AND (CAST(:group AS text) IS NULL OR group_token = :group)
-              AND (CAST(:part AS text) IS NULL OR token ILIKE :part OR note ILIKE :part)
+              AND (CAST(:part AS text) IS NULL OR token ILIKE :part OR note ILIKE :part OR contact_name ILIKE :part)
             ORDER BY match_key LIMIT :limit""",  # noqa: S608
         after=after[0] if after else "",
         status=status,
         group=group,
         part=like_pattern(part) if part else None,
         limit=wanted.fetch,
+    )
+    return [IdToken(**row) for row in rows]
+
+
+async def tokens_by_phone_tail(tx: Transaction, tail: str, limit: int) -> list[IdToken]:
+    """Return idTokens whose contact's number ends with those six digits."""
+    rows = await fetch_all(
+        tx,
+        f"SELECT {_CARD_COLUMNS} FROM id_token WHERE contact_tail = :tail ORDER BY match_key LIMIT :limit",  # noqa: S608
+        tail=tail,
+        limit=limit,
     )
     return [IdToken(**row) for row in rows]
 
