@@ -141,7 +141,11 @@ def test_a_link_that_closed_is_forgotten_after_the_commit() -> None:
     note = LinkNote(desk.seat, UUID(int=1), "g1", "ocpp1.6", "127.0.0.1", False, AT, AT)
     group = Group([note], desk.book, policy_of())
     group.decide()
-    assert [work.statement.name for work in group.works()] == ["station_link_upsert", "outbox_insert"]
+    assert [work.statement.name for work in group.works()] == [
+        "station_link_upsert",
+        "connection_upsert",
+        "outbox_insert",
+    ]
     assert len(desk.sessions()) == 1
     group.finish()
     assert (desk.sessions(), desk.book.loaded) == ([], set())
@@ -153,7 +157,11 @@ def test_reports_and_our_own_calls_are_kept() -> None:
     variable = VariablesReported((VariableReported("EVSE", "Power", "11000"),))
     event = Notified("FirmwareStatusNotification", {"status": "Installed"})
     works = desk.decide(variable, event, TokenPresented(ANNA)).works()
-    assert [work.statement.name for work in works] == ["station_event_insert", "station_variable_upsert"]
+    assert [work.statement.name for work in works] == [
+        "station_event_insert",
+        "station_variable_upsert",
+        "outbox_insert",
+    ]
     record = Record(desk.seat, AT, "m1", "Reset", b"[2]", b"[3]", outgoing=True)
     group = Group([record], desk.book, policy_of())
     group.decide()

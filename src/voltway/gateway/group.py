@@ -154,7 +154,10 @@ class Group:
 
     def _booted(self, item: Inbound, fact: StationBooted, received_at: int) -> Reply:
         seat = item.seat
-        self._stations.add_boot(Owner(seat.station_id, seat.operator_id), fact, received_at)
+        owner = Owner(seat.station_id, seat.operator_id)
+        self._stations.add_boot(owner, fact, received_at)
+        data = {"vendor": fact.vendor, "model": fact.model, "firmware": fact.firmware, "reason": fact.reason}
+        self._stations.add_event(owner, Notified("BootNotification", data), received_at, received_at)
         self._outbox.add_station(seat.operator_id, seat.station_id)
         status = _BOOT_STATUS[seat.approval]
         wait_s = self._policy.heartbeat_interval_s if status is BootStatus.ACCEPTED else PENDING_INTERVAL_S
@@ -170,8 +173,11 @@ class Group:
         is_known = self._stations.add_status(owner, fact, reported_at, received_at)
         data = {
             "evse_id": fact.evse_id, "connector_id": fact.connector_id, "status": fact.status.value,
-            "error_code": fact.error_code, "vendor_error_code": fact.vendor_error_code, "info": fact.info,
+            "error_code": fact.error_code, "vendor_id": fact.vendor_id, "vendor_error_code": fact.vendor_error_code,
+            "info": fact.info,
         }  # fmt: skip
+        if seat.clock_offset_ms is not None and abs(seat.clock_offset_ms) >= CLOCK_TOLERANCE_MS:
+            data["clock_offset_ms"] = seat.clock_offset_ms
         event = Notified("StatusNotification", data, at)
         self._stations.add_event(owner, event, received_at, reported_at)
         self._outbox.add_station(seat.operator_id, seat.station_id)
@@ -181,8 +187,13 @@ class Group:
             self._touch(state, rules.status_changed(state, fact.status, at))
         return ACKNOWLEDGED
 
-    def _presented(self, item: Inbound, fact: TokenPresented, _received_at: int) -> Reply:
-        return TokenReply(self._token(item.seat, fact.token, item.received_at))
+    def _presented(self, item: Inbound, fact: TokenPresented, received_at: int) -> Reply:
+        seat, info = item.seat, self._token(item.seat, fact.token, item.received_at)
+        data = {"token": str(fact.token.token), "type": fact.token.type, "status": info.status.value}
+        owner = Owner(seat.station_id, seat.operator_id)
+        self._stations.add_event(owner, Notified("Authorize", data), received_at, received_at)
+        self._outbox.add_station(seat.operator_id, seat.station_id)
+        return TokenReply(info)
 
     def _started(self, item: Inbound, fact: SessionStarted, received_at: int) -> Reply:
         seat = item.seat
@@ -213,6 +224,9 @@ class Group:
         self._sessions.add_readings(place, session, received_at, fact.readings, fact.digest)
         if state is not None:
             self._touch(state, rules.metered(state, fact.readings))
+        else:
+            # Nobody's readings: monitoring looks whether energy flows without a session.
+            self._outbox.add_station(seat.operator_id, seat.station_id)
         return ACKNOWLEDGED
 
     def _updated(self, item: Inbound, fact: SessionUpdated, received_at: int) -> Reply:
@@ -250,6 +264,7 @@ class Group:
         owner = Owner(item.seat.station_id, item.seat.operator_id)
         reported_at = pg_micros(instant_of(fact.reported_at, item.received_at))
         self._stations.add_event(owner, fact, received_at, reported_at)
+        self._outbox.add_station(owner.operator_id, owner.station_id)
         return ACKNOWLEDGED
 
     def _token(self, seat: Seat, token: PresentedToken, at: datetime) -> TokenInfo:

@@ -28,6 +28,16 @@ _LINK = Statement(
        WHERE l.connected_at <= excluded.connected_at""",
     (INT8, INT4, UUID_OID, TEXT, TEXT, TEXT, BOOL, TIMESTAMPTZ, TIMESTAMPTZ, INT8),
 )
+_CONNECTION = Statement(
+    "connection_upsert",
+    """INSERT INTO connection AS c (station_id, link_id, operator_id, connected_at, disconnected_at, last_seen_at)
+       SELECT a, b, c, d, CASE WHEN e THEN NULL ELSE f END, f
+       FROM unnest($1::bigint[], $2::uuid[], $3::int[], $4::timestamptz[], $5::bool[], $6::timestamptz[])
+         AS v(a, b, c, d, e, f)
+       ON CONFLICT (station_id, link_id) DO UPDATE SET last_seen_at = greatest(c.last_seen_at, excluded.last_seen_at),
+         disconnected_at = coalesce(c.disconnected_at, excluded.disconnected_at)""",
+    (INT8, UUID_OID, INT4, TIMESTAMPTZ, BOOL, TIMESTAMPTZ),
+)
 _BOOT = Statement(
     "station_boot",
     """UPDATE station s SET vendor = v.vendor, model = v.model, serial = coalesce(v.serial, s.serial),
@@ -124,6 +134,7 @@ class StationRows:
 
     def __init__(self) -> None:
         self._links: dict[StationId, tuple[Any, ...]] = {}
+        self._connections: dict[tuple[StationId, bytes], tuple[Any, ...]] = {}
         self._boots: dict[StationId, tuple[Any, ...]] = {}
         self._evses: dict[tuple[StationId, int], tuple[Any, ...]] = {}
         self._statuses: dict[tuple[StationId, int, int], tuple[Any, ...]] = {}
@@ -135,6 +146,10 @@ class StationRows:
     def add_link(self, owner: Owner, link: LinkRow) -> None:
         """Note a connection that opened, lives on or closed."""
         offset = NULL_INT if link.clock_offset_ms is None else link.clock_offset_ms
+        # The history has every link, each with its last word in this group.
+        self._connections[owner.station_id, link.link_id.bytes] = (
+            owner.station_id, link.link_id.bytes, owner.operator_id, link.connected_at, link.connected, link.last_seen_at,
+        )  # fmt: skip
         known = self._links.get(owner.station_id)
         if known is None or known[7] <= link.connected_at:
             self._links[owner.station_id] = (
@@ -194,6 +209,7 @@ class StationRows:
         """Return the statements to run, in order."""
         tables: list[tuple[Statement, Sequence[Sequence[Any]]]] = [
             (_LINK, list(self._links.values())),
+            (_CONNECTION, list(self._connections.values())),
             (_BOOT, list(self._boots.values())),
             (_EVSE, list(self._evses.values())),
             (_STATUS, list(self._statuses.values())),
