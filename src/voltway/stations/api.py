@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from voltway.httpapi.caller import Reader, Writer
 from voltway.httpapi.fields import Identifier, TimeZone
 from voltway.httpapi.paging import Page, WantedPage
+from voltway.stations.availability import StationAvailability
 from voltway.stations.model import (
     Approval,
     FallbackVersion,
@@ -85,6 +86,9 @@ class StationPatch(_Body):
     vendor: str | None = Field(default=None, max_length=255)
     model: str | None = Field(default=None, max_length=255)
     serial: str | None = Field(default=None, max_length=255)
+    commissioned_at: AwareDatetime | None = Field(default=None, description="Counted (uptime, usage) from then on.")
+    decommissioned_at: AwareDatetime | None = Field(default=None, description="Out of service from then on.")
+    feeder: Identifier | None = Field(default=None, description="The power node of its location that it hangs on.")
 
     def given(self) -> dict[str, Any]:
         """Return what was sent, by column."""
@@ -228,6 +232,10 @@ def _add_reports(routes: APIRouter, stations: Stations) -> None:
     @routes.get(STATION + "/findings", summary="The tolerances a station needed, by name")
     async def list_station_findings(caller: Reader, station_id: StationRef) -> Page[StationFinding]:
         return Page(items=await stations.list_findings(caller, station_id))
+
+    @routes.get(STATION + "/availability", summary="Availability: desired, acknowledged and reported, per EVSE")
+    async def get_station_availability(caller: Reader, station_id: StationRef) -> StationAvailability:
+        return await stations.get_availability(caller, station_id)
 
     @routes.get(STATION + "/events", summary="A station's events, newest first")
     async def list_station_events(

@@ -16,8 +16,12 @@ from voltway.httpapi.caller import Caller
 from voltway.identity.audit import record
 from voltway.infra.bus import NoResponders
 from voltway.infra.db import Database
+from voltway.infra.outbox import write_change
 from voltway.kernel.clock import Clock, monotonic_s, to_rfc3339
 from voltway.kernel.clock import now as wall_clock
+from voltway.kernel.ids import StationId
+from voltway.stations import availability_store
+from voltway.stations.availability import Wish, wish_of_call, wish_of_verb
 from voltway.stations.service import get_station_id
 
 Request = Callable[[str, bytes, float], Awaitable[bytes]]
@@ -40,6 +44,16 @@ class Outcome:
     response: dict[str, Any] | None
     error: dict[str, Any] | None
     ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What goes to a station: `action` for the audit, `body` for the gateway, `wish` where it is about availability."""
+
+    identity: str
+    action: str
+    body: dict[str, Any]
+    wish: Wish | None
 
 
 class Commands:
@@ -70,8 +84,9 @@ class Commands:
         timeout_s: float | None = None,
     ) -> Outcome:
         """Send any OCPP action; the gateway validates the payload against that connection's version."""
+        wish = wish_of_call(payload) if action == "ChangeAvailability" else None
         body = {"action": action, "payload": payload}
-        return await self._send(caller, identity, f"command.{action}", body, timeout_s)
+        return await self._send(caller, _Order(identity, f"command.{action}", body, wish), timeout_s)
 
     async def do(
         self,
@@ -83,22 +98,37 @@ class Commands:
         timeout_s: float | None = None,
     ) -> Outcome:
         """Do a verb; the gateway writes it in the station's version. None among `args` means "not given"."""
+        wish = wish_of_verb(args) if verb == "availability" else None
         body = {"verb": verb, "args": {name: value for name, value in args.items() if value is not None}}
-        return await self._send(caller, identity, f"command.{verb}", body, timeout_s)
+        return await self._send(caller, _Order(identity, f"command.{verb}", body, wish), timeout_s)
 
-    async def _send(
-        self, caller: Caller, identity: str, action: str, body: dict[str, Any], timeout_s: float | None
-    ) -> Outcome:
-        async with self._database.transaction(caller.operator_id) as tx:
-            station_id = await get_station_id(tx, identity)
+    async def _send(self, caller: Caller, order: _Order, timeout_s: float | None) -> Outcome:
+        station_id, request_id = await self._begin(caller, order)
         limit_s = self._timeout_s if timeout_s is None else timeout_s
         deadline = to_rfc3339(self._now() + timedelta(seconds=limit_s))
         begun_s = monotonic_s()
-        data = orjson.dumps({**body, "deadline": deadline})
+        data = orjson.dumps({**order.body, "deadline": deadline})
         outcome = await self._ask(f"station.{station_id}.command", data, limit_s, begun_s)
         async with self._database.transaction(caller.operator_id) as tx:
-            await record(tx, caller, action, identity, sent=_without_secrets(body), outcome=outcome.outcome)
+            sent = _without_secrets(order.body)
+            status = None if outcome.response is None else outcome.response.get("status")
+            await record(tx, caller, order.action, order.identity, sent=sent, outcome=outcome.outcome, status=status)
+            if request_id is not None:
+                answer = status if isinstance(status, str) else outcome.outcome
+                await availability_store.acknowledge(tx, caller.operator_id, request_id, answer, self._now())
+                await write_change(tx, caller.operator_id, stations=[station_id])
         return outcome
+
+    async def _begin(self, caller: Caller, order: _Order) -> tuple[StationId, int | None]:
+        """Store what we wish before it is sent: a station may already follow it while its answer is lost."""
+        async with self._database.transaction(caller.operator_id) as tx:
+            station_id = await get_station_id(tx, order.identity)
+            if order.wish is None:
+                return station_id, None
+            said = (self._now(), caller.name)
+            request_id = await availability_store.insert_request(tx, caller.operator_id, station_id, order.wish, said)
+            await write_change(tx, caller.operator_id, stations=[station_id])
+        return station_id, request_id
 
     async def _ask(self, subject: str, data: bytes, limit_s: float, begun_s: float) -> Outcome:
         try:

@@ -9,6 +9,7 @@ from voltway.httpapi.tables import (
     Column,
     TableRow,
     choice_cell,
+    instant_cell,
     number_cell,
     text_cell,
     words_cell,
@@ -16,11 +17,14 @@ from voltway.httpapi.tables import (
 )
 from voltway.identity.audit import record
 from voltway.infra.db import Transaction
+from voltway.infra.sql import Row
 from voltway.kernel.clock import now
 from voltway.kernel.errors import Fault
-from voltway.stations import store
+from voltway.kernel.ids import StationId
+from voltway.stations import power_store, store
 from voltway.stations.model import Approval, FallbackVersion, StationAuth, verify_password
-from voltway.stations.service import get_station_id, password_columns
+from voltway.stations.placement import date_faults, no_feeder, placed
+from voltway.stations.service import password_columns
 
 
 class _Plan(ImportPlan):
@@ -72,7 +76,9 @@ class LocationPlan(_Plan):
 
 
 class StationPlan(_Plan):
-    """Stations: id[,location_id,name,approval,auth,fallback_version,groups (a;b),vendor,model,serial,password]."""
+    """Stations: id[,location_id,name,approval,auth,fallback_version,groups (a;b),vendor,model,serial,password,
+    commissioned_at,decommissioned_at,feeder].
+    """
 
     kind = "stations"
     columns = (
@@ -87,6 +93,9 @@ class StationPlan(_Plan):
         Column("model", text_cell()),
         Column("serial", text_cell()),
         Column("password", text_cell(64)),
+        Column("commissioned_at", instant_cell),
+        Column("decommissioned_at", instant_cell),
+        Column("feeder", text_cell()),
     )
 
     async def existing(self, tx: Transaction, keys: Sequence[str]) -> Mapping[str, Values]:
@@ -104,37 +113,58 @@ class StationPlan(_Plan):
         password = given.get("password")
         if password is not None and not _is_password(stored["password"], password):
             changes["password"] = password
+        if "location_id" in changes and given.get("feeder") is not None:
+            # The same code at another location is another node.
+            changes["feeder"] = given["feeder"]
         return changes
 
     async def check(self, tx: Transaction, rows: Sequence[TableRow]) -> list[Fault]:
-        """Return a fault for every location that does not exist."""
+        """Return a fault for every location and power node that does not exist, and for dates that do not fit."""
         codes = {row.values["location_id"] for row in rows if row.values.get("location_id")}
         known = await store.find_locations(tx, sorted(codes))
-        return [
+        stored = await store.find_stations(tx, [row.values["id"] for row in rows])
+        nodes = await power_store.codes_by_location(tx)
+        faults = [
             row.fault("location_id", f"there is no location {row.values['location_id']}")
             for row in rows
             if row.values.get("location_id") and row.values["location_id"] not in known
         ]
+        for row in rows:
+            faults += [
+                row.fault(fault.pointer.removeprefix("/"), fault.message)
+                for fault in _row_faults(row.values, stored.get(row.values["id"]), nodes)
+            ]
+        return faults
 
     async def create(self, tx: Transaction, caller: Caller, values: Values) -> None:
         """Store a new station."""
-        columns = await _station_columns(tx, values)
+        columns = await placed(tx, _station_columns(values))
         await store.insert_station(tx, caller.operator_id, _renamed(columns, {"id": "identity"}))
 
     async def change(self, tx: Transaction, caller: Caller, key: str, changes: Values) -> None:
         """Change a station."""
         del caller
-        await store.update_station(tx, await get_station_id(tx, key), await _station_columns(tx, changes))
+        stored = await store.find_station(tx, key)
+        assert stored is not None, "it was found by `existing` in this transaction"
+        columns = await placed(tx, _station_columns(changes), stored)
+        await store.update_station(tx, StationId(stored["station_id"]), columns)
 
 
-async def _station_columns(tx: Transaction, values: Values) -> dict[str, Any]:
-    columns = dict(values)
+def _station_columns(values: Values) -> dict[str, Any]:
+    columns = _renamed(values, {"location_id": "location"})
     password = columns.pop("password", None)
     if password is not None:
         columns = {**password_columns(password), **columns}
-    if columns.get("location_id"):
-        columns["location_id"] = await store.get_location_id(tx, columns["location_id"])
     return columns
+
+
+def _row_faults(values: Values, stored: Row | None, nodes: Mapping[str, frozenset[str]]) -> list[Fault]:
+    faults = date_faults(values, stored)
+    place = values.get("location_id", stored["location_code"] if stored else None)
+    feeder = values.get("feeder")
+    if feeder is not None and feeder not in nodes.get(place or "", frozenset()):
+        faults.append(no_feeder(place, feeder))
+    return faults
 
 
 def _is_password(stored: tuple[bytes | None, bytes | None], password: str) -> bool:

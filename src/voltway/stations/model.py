@@ -102,7 +102,10 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """A station with its EVSEs, its connection and its state in one word."""
+    """A station with its EVSEs, its connection and its state in one word.
+
+    It counts from `commissioned_at` to `decommissioned_at`; `feeder` is the power node of its location that feeds it.
+    """
 
     id: str
     location_id: str | None
@@ -117,6 +120,9 @@ class Station:
     serial: str | None
     firmware: str | None
     booted_at: datetime | None
+    commissioned_at: datetime | None
+    decommissioned_at: datetime | None
+    feeder: str | None
     connection: Connection | None
     state: StationState
     evses: list[Evse]

@@ -15,9 +15,10 @@ from voltway.infra.db import Database, Transaction
 from voltway.infra.sql import Row
 from voltway.kernel.clock import Clock, to_micros
 from voltway.kernel.clock import now as wall_clock
-from voltway.kernel.errors import InvalidInput, NotFound
+from voltway.kernel.errors import NotFound
 from voltway.kernel.ids import OperatorId, StationId
-from voltway.stations import store
+from voltway.stations import availability_store, store
+from voltway.stations.availability import Moment, StationAvailability, evse_availability, reported_of
 from voltway.stations.model import (
     Connection,
     Evse,
@@ -38,6 +39,7 @@ from voltway.stations.model import (
     make_password,
     make_salt,
 )
+from voltway.stations.placement import placed
 
 Notify = Callable[[str], Awaitable[None]]
 """Publishes a wake-up on the bus; it never raises, since the table is the truth."""
@@ -103,9 +105,9 @@ class Stations:
     # ---- stations
 
     async def create_station(self, caller: Caller, identity: str, values: Mapping[str, Any]) -> Station:
-        """Enter a station; `values` may name its location by `location` (the code)."""
+        """Enter a station; `values` may name its location by `location` and its power node by `feeder` (codes)."""
         async with self._database.transaction(caller.operator_id) as tx:
-            row = {"identity": identity, **await _with_location(tx, values)}
+            row = {"identity": identity, **await placed(tx, values)}
             await store.insert_station(tx, caller.operator_id, row)
             await record(tx, caller, "station.create", identity, **values)
             station = await self._station(tx, identity)
@@ -122,9 +124,11 @@ class Stations:
     ) -> Station:
         """Change a station's data; its identity stays."""
         async with self._database.transaction(caller.operator_id) as tx:
-            station_id = await get_station_id(tx, identity)
+            stored = await store.find_station(tx, identity)
+            if stored is None:
+                raise NotFound(f"there is no station {identity}")
             if changes:
-                await store.update_station(tx, station_id, await _with_location(tx, changes))
+                await store.update_station(tx, StationId(stored["station_id"]), await placed(tx, changes, stored))
                 await record(tx, caller, f"station.{action}", identity, **changes)
             station = await self._station(tx, identity)
         await self._notify(STATIONS_CHANGED)
@@ -225,6 +229,26 @@ class Stations:
         """Return the tolerances that a station needed."""
         async with self._database.transaction(caller.operator_id) as tx:
             return await store.list_findings(tx, await get_station_id(tx, identity))
+
+    async def get_availability(self, caller: Caller, identity: str) -> StationAvailability:
+        """Return what we asked of a station's availability, what it answered and what it reports, per EVSE."""
+        async with self._database.transaction(caller.operator_id) as tx:
+            row = await store.find_station(tx, identity)
+            if row is None:
+                raise NotFound(f"there is no station {identity}")
+            station_id = StationId(row["station_id"])
+            requests = await availability_store.newest_requests(tx, station_id)
+            statuses = await availability_store.list_statuses(tx, station_id)
+            numbers = await availability_store.list_evse_ids(tx, station_id)
+        connection = self._connection(row)
+        moment = Moment(
+            self._now(),
+            is_connected=connection is not None and connection.connected and not connection.stale,
+            is_leveled=connection is not None and connection.version != "1.6",
+        )
+        reported = [reported_of(moment.now, **status) for status in statuses]
+        evses = [evse_availability(number, requests, reported, moment) for number in numbers]
+        return StationAvailability(identity, moment.is_connected, evses)
 
     async def list_events(
         self, caller: Caller, identity: str, page: PageRequest, *, action: str | None = None
@@ -333,7 +357,7 @@ class Stations:
 
 _SAME_NAME = (
     "name", "approval", "auth", "has_password", "fallback_version", "groups", "vendor", "model", "serial", "firmware",
-    "booted_at", "findings", "created_at", "updated_at",
+    "booted_at", "commissioned_at", "decommissioned_at", "feeder", "findings", "created_at", "updated_at",
 )  # fmt: skip
 
 
@@ -349,16 +373,6 @@ def password_columns(password: str) -> dict[str, Any]:
     """Return the columns of a password: a fresh salt and the hash."""
     salt = make_salt()
     return {"password_salt": salt, "password_hash": hash_password(salt, password.encode()), "auth": "password"}
-
-
-async def _with_location(tx: Transaction, values: Mapping[str, Any]) -> dict[str, Any]:
-    columns = dict(values)
-    if "location" in columns:
-        code = columns.pop("location")
-        columns["location_id"] = None if code is None else await store.get_location_id(tx, code)
-        if code is not None and columns["location_id"] is None:
-            raise InvalidInput(f"there is no location {code}")
-    return columns
 
 
 def _location(row: Row | None, code: str) -> Location:

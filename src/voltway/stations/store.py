@@ -88,11 +88,13 @@ async def get_location_id(tx: Transaction, code: str) -> int | None:
 _STATIONS = """
     SELECT s.station_id, s.identity, l.code AS location_code, s.name, s.approval, s.auth, s.fallback_version, s.groups,
            s.password_hash IS NOT NULL AS has_password, s.vendor, s.model, s.serial, s.firmware, s.booted_at,
-           s.created_at, s.updated_at, k.connected, k.version, k.connected_at, k.disconnected_at, k.last_seen_at,
+           s.commissioned_at, s.decommissioned_at, n.code AS feeder, s.created_at, s.updated_at,
+           k.connected, k.version, k.connected_at, k.disconnected_at, k.last_seen_at,
            k.clock_offset_ms, k.remote, k.gateway,
            (SELECT count(*) FROM station_finding f WHERE f.station_id = s.station_id) AS findings
       FROM station s
       LEFT JOIN location l USING (location_id)
+      LEFT JOIN power_node n USING (power_node_id)
       LEFT JOIN station_link k ON k.station_id = s.station_id"""
 
 
