@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from random import Random
+from typing import TypeVar
 from uuid import UUID
 
 import pytest
@@ -22,6 +23,7 @@ from voltway.monitoring.timeline.model import (
 )
 from voltway.monitoring.timeline.projection import CARRY_OVER, STALE_AFTER, project
 
+Piece = TypeVar("Piece")
 T0 = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 NOW = T0 + timedelta(hours=10)
 
@@ -253,13 +255,19 @@ def test_intervals_have_no_gap_and_no_overlap(evidence: Evidence) -> None:
     assert all((one.state, one.cause) != (two.state, two.cause) for one, two in pairwise(found))
 
 
+def _mixed(part: tuple[Piece, ...], dice: Random) -> tuple[Piece, ...]:
+    return tuple(dice.sample([*part, *part], 2 * len(part)))
+
+
 @given(EVIDENCE, st.randoms(use_true_random=False))
 def test_order_and_duplicates_change_nothing(evidence: Evidence, dice: Random) -> None:
     """Late, duplicated and reordered evidence gives the same timeline."""
-    mixed = Evidence(*(
-        tuple(dice.sample(list(part) * 2, len(part) * 2))  # type: ignore[var-annotated]
-        for part in (evidence.connections, evidence.statuses, evidence.spells, evidence.requests)
-    ))  # fmt: skip
+    mixed = Evidence(
+        _mixed(evidence.connections, dice),
+        _mixed(evidence.statuses, dice),
+        _mixed(evidence.spells, dice),
+        _mixed(evidence.requests, dice),
+    )
     assert project(mixed, NOW) == project(evidence, NOW)
 
 
