@@ -13,10 +13,11 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid5
 
 import orjson
 
-from voltway.gateway.inbound import Inbound, Seat
+from voltway.gateway.inbound import Inbound, LinkNote, Seat
 from voltway.gateway.ingest import Ingest
 from voltway.httpapi.caller import ALL_SCOPES, FIRST_OPERATOR, Caller
 from voltway.httpapi.paging import PageRequest
@@ -31,7 +32,7 @@ from voltway.kernel.facts import Fact, Reply
 from voltway.sessions.jobs import CONSUMER
 from voltway.settings import Settings
 from voltway.simulator.city import COUNTRY, TIME_ZONE, City, DriverToken, Site, made_city
-from voltway.simulator.history import made_history
+from voltway.simulator.history import Remains, made_history
 from voltway.simulator.registers import write_registers
 from voltway.simulator.report import TruthBook
 from voltway.simulator.run import SimulationOptions, simulate
@@ -132,11 +133,11 @@ async def relive(city: City, ingest: Ingest, *, readers: Database, lifeline: Lif
     """
     known = await load_changes(readers)
     seats = {it.identity: Seat(it.station_id, it.operator_id, it.identity, it.approval) for it in known.stations}
-    registers: dict[str, int] = {}
+    remains = Remains()
     days, begin = diary.days, diary.until - timedelta(days=diary.days)
     lifeline.progress(step=f"{days} days of cars", done=0, total=days)
     batch: list[Inbound] = []
-    for identity, fact, received_at in made_history(city, days=days, until=diary.until, registers=registers):
+    for identity, fact, received_at in made_history(city, days=days, until=diary.until, remains=remains):
         batch.append(_synthetic(seats[identity], fact, received_at))
         if len(batch) == BATCH:
             await ingest.store(batch)
@@ -145,8 +146,9 @@ async def relive(city: City, ingest: Ingest, *, readers: Database, lifeline: Lif
             lifeline.progress(step=f"Day {day} of {days}", done=day, total=days)
             if lifeline.stopping.is_set():
                 return
+    await ingest.store([_link_note(seats[it], *link) for it, links in remains.links.items() for link in links])
     await ingest.store(batch)
-    write_registers(diary.registers_file, registers)
+    write_registers(diary.registers_file, remains.registers)
     diary.close()
 
 
@@ -213,6 +215,15 @@ _NOWHERE = _Nowhere()
 
 def _synthetic(seat: Seat, fact: Fact, received_at: datetime) -> Inbound:
     return Inbound(_NOWHERE, seat, fact, (), received_at, "", type(fact).__name__, frame=None, synthetic=True)
+
+
+def _link_note(seat: Seat, begin: datetime, end: datetime) -> LinkNote:
+    # The same link has the same key when an interrupted start is repeated.
+    link_id = uuid5(_HISTORY, f"{seat.identity} {begin.isoformat()}")
+    return LinkNote(seat, link_id, "history", "", "", False, begin, end, synthetic=True)
+
+
+_HISTORY = UUID("5f0c7a52-6a6e-4f0f-9d57-0d7e0a6c8f11")
 
 
 def _location_row(city: City, site: Site) -> dict[str, object]:

@@ -16,7 +16,7 @@ from voltway.kernel.facts import (
 )
 from voltway.kernel.geo import distance_km
 from voltway.simulator.city import CENTRE, made_city
-from voltway.simulator.history import made_history
+from voltway.simulator.history import Remains, made_history
 from voltway.simulator.past import Timed
 from voltway.simulator.specs import Version
 
@@ -26,9 +26,9 @@ UNTIL = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 @cache
 def week() -> tuple[list[Timed], dict[str, int]]:
     """One week of history, and the meters at its end."""
-    registers: dict[str, int] = {}
-    facts = list(made_history(made_city(), days=7, until=UNTIL, seed=3, registers=registers))
-    return facts, registers
+    remains = Remains()
+    facts = list(made_history(made_city(), days=7, until=UNTIL, seed=3, remains=remains))
+    return facts, remains.registers
 
 
 def test_the_city_is_as_large_as_promised() -> None:

@@ -150,7 +150,8 @@ class Group:
         self._stations.add_link(owner, link)
         if item.findings:
             self._stations.add_findings(owner, item.findings, pg_micros(item.last_seen_at))
-        self._outbox.add_station(seat.operator_id, seat.station_id)
+        if not item.synthetic:
+            self._outbox.add_station(seat.operator_id, seat.station_id)
 
     def _booted(self, item: Inbound, fact: StationBooted, received_at: int) -> Reply:
         seat = item.seat

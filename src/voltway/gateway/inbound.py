@@ -70,7 +70,7 @@ class Record:
 
 @dataclass(slots=True, eq=False)
 class LinkNote:
-    """A connection opened, lives on (`last_seen_at`), or closed."""
+    """A connection opened, lives on (`last_seen_at`), or closed; one of made history wakes nobody."""
 
     seat: Seat
     link_id: UUID
@@ -81,3 +81,4 @@ class LinkNote:
     connected_at: datetime
     last_seen_at: datetime
     findings: tuple[Finding, ...] = ()
+    synthetic: bool = False

@@ -75,6 +75,21 @@ async def write_change(
     )
 
 
+async def write_cursor(tx: Transaction, name: str, cursor: Cursor) -> None:
+    """Remember where a consumer stands, in the transaction of what it made of the batch; it never goes back."""
+    await run(
+        tx,
+        """INSERT INTO consumer_cursor AS c (operator_id, name, xid, outbox_id)
+           SELECT min(operator_id), :name, CAST(:xid AS xid8), :outbox_id FROM operator
+           ON CONFLICT (operator_id, name) DO UPDATE
+              SET xid = EXCLUDED.xid, outbox_id = EXCLUDED.outbox_id, updated_at = clock_timestamp()
+            WHERE (c.xid, c.outbox_id) < (EXCLUDED.xid, EXCLUDED.outbox_id)""",
+        name=name,
+        xid=str(cursor.xid),
+        outbox_id=cursor.outbox_id,
+    )
+
+
 class Outbox:
     """Reads changes; one per consumer."""
 
@@ -123,20 +138,12 @@ class Outbox:
     async def save_cursor(self, name: str, cursor: Cursor) -> None:
         """Remember where a consumer stands; it never goes back."""
         async with self._database.transaction(None) as tx:
-            await run(
-                tx,
-                """INSERT INTO consumer_cursor AS c (operator_id, name, xid, outbox_id)
-                   SELECT min(operator_id), :name, CAST(:xid AS xid8), :outbox_id FROM operator
-                   ON CONFLICT (operator_id, name) DO UPDATE
-                      SET xid = EXCLUDED.xid, outbox_id = EXCLUDED.outbox_id, updated_at = clock_timestamp()
-                    WHERE (c.xid, c.outbox_id) < (EXCLUDED.xid, EXCLUDED.outbox_id)""",
-                name=name,
-                xid=str(cursor.xid),
-                outbox_id=cursor.outbox_id,
-            )
+            await write_cursor(tx, name, cursor)
 
     async def read(self, after: Cursor, *, limit: int = BATCH, wants_sessions: bool = True) -> list[Change]:
         """Return the next readable changes after a cursor, in order; `sessions` are left empty where not wanted."""
+        # Cleared before the look: a wake-up during it makes the next wait end at once.
+        self._news.clear()
         async with self._database.transaction(None) as tx:
             rows = await fetch_all(
                 tx,
@@ -169,8 +176,6 @@ class Outbox:
         failures = 0
         while not stopping.is_set():
             try:
-                # Cleared before the look: a wake-up during it makes the next look come at once.
-                self._news.clear()
                 changes = await self.read(cursor, wants_sessions=wants_sessions())
                 if changes:
                     await handle(changes)
@@ -184,8 +189,7 @@ class Outbox:
                 failures += 1
                 continue
             if len(changes) < BATCH:
-                await self._wait(stopping)
-                await _pause(stopping, REST_S)
+                await self.wait_for_news(stopping)
 
     async def _begin(self, name: str | None, stopping: asyncio.Event) -> Cursor:
         while not stopping.is_set():
@@ -196,14 +200,17 @@ class Outbox:
                 await _pause(stopping, _BACK_OFF_S[-1])
         return BEGINNING
 
-    async def _wait(self, stopping: asyncio.Event) -> None:
+    async def wait_for_news(self, stopping: asyncio.Event, timeout_s: float | None = None) -> None:
+        """Wait until there is something to read (then rest a little, so that it is read in batches), or for so long."""
         ended = asyncio.ensure_future(stopping.wait())
         news = asyncio.ensure_future(self._news.wait())
         try:
-            await asyncio.wait({ended, news}, timeout=self._poll_s, return_when=asyncio.FIRST_COMPLETED)
+            limit_s = self._poll_s if timeout_s is None else timeout_s
+            await asyncio.wait({ended, news}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             ended.cancel()
             news.cancel()
+        await _pause(stopping, REST_S)
 
 
 async def prune_outbox(readers: Database, writers: Database) -> int:

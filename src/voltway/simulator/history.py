@@ -82,18 +82,28 @@ class _Maker:
     pools: dict[tuple[str, bool], list[_Plug]] = field(default_factory=dict)
     busy_until: dict[str, datetime] = field(default_factory=dict)
     waiting: list[tuple[datetime, int, Timed]] = field(default_factory=list)
+    links: dict[StationIdentity, list[tuple[datetime, datetime]]] = field(default_factory=dict)
     order: "count[int]" = field(default_factory=count)
     sessions: "count[int]" = field(default_factory=lambda: count(1))
 
 
+@dataclass(slots=True)
+class Remains:
+    """What history leaves behind: every meter's last reading (`IDENTITY/EVSE`, milliwatt-hours), and each station's
+    connections as (begin, end).
+    """
+
+    registers: dict[str, int] = field(default_factory=dict)
+    links: dict[StationIdentity, list[tuple[datetime, datetime]]] = field(default_factory=dict)
+
+
 def made_history(
-    city: City, *, days: int, until: datetime, seed: int = 0, registers: dict[str, int] | None = None
+    city: City, *, days: int, until: datetime, seed: int = 0, remains: Remains | None = None
 ) -> Iterator[Timed]:
     """Yield (station, fact, received_at) for `days` days up to `until`, in order of receipt; nothing is open at the
     end.
 
-    `registers`, where given, holds every meter's last reading afterwards (`IDENTITY/EVSE`, milliwatt-hours), for
-    `registers.write_registers`: so the live stations go on where history ended.
+    `remains`, where given, is filled when the history has been told: so the live stations go on where it ended.
     """
     begin = until - timedelta(days=days)
     maker = _Maker(city, begin, until, seeded("history", seed))
@@ -102,14 +112,16 @@ def made_history(
         yield from _due(maker, at)
         _happen(maker, at, happens)
     yield from _due(maker, until)
-    if registers is not None:
-        registers.update({f"{name}/{evse}": plug.register_milliwh for (name, evse), plug in maker.plugs.items()})
+    if remains is not None:
+        remains.registers |= {f"{name}/{evse}": plug.register_milliwh for (name, evse), plug in maker.plugs.items()}
+        remains.links |= maker.links
 
 
 def _set_up(maker: _Maker) -> None:
     for site in maker.city.sites:
         for station in site.stations:
             _boot(maker, station, maker.begin + timedelta(seconds=maker.dice.uniform(0, 60)), "PowerUp")
+            maker.links[station.identity] = [(maker.begin, maker.until)]
             for evse in station.evses:
                 plug = _Plug(station, evse, register_at(station, evse, maker.begin), maker.begin + TURNOVER)
                 maker.plugs[station.identity, evse.evse_id] = plug
@@ -194,8 +206,11 @@ def _fail(maker: _Maker, station: StationSpec, at: datetime) -> None:
     plugs = [maker.plugs[station.identity, evse.evse_id] for evse in station.evses]
     length = timedelta(minutes=maker.dice.lognormvariate(3.6, 1.0))
     if maker.dice.random() < 0.4:
-        back = max([at, *(plug.free_at for plug in plugs)]) + length
+        silent = max([at, *(plug.free_at for plug in plugs)])
+        back = silent + length
         if back < maker.until:
+            links = maker.links[station.identity]
+            links[-1:] = [(links[-1][0], silent), (back - timedelta(seconds=2), maker.until)]
             _boot(maker, station, back, "Watchdog")
             for plug in plugs:
                 plug.free_at = back + TURNOVER

@@ -124,8 +124,9 @@ def project(
     """
     points = sorted(_points(evidence, covers_of(evidence.connections, stale_after)))
     if begin is None:
-        begin = points[0].at if points else now
-    if begin > now or (not points and not evidence.connections):
+        firsts = [*(point.at for point in points[:1]), *(it.begin for it in evidence.connections)]
+        begin = min(firsts, default=None)
+    if begin is None or begin > now:
         return Projection([], None)
     state, found, index = _Now(began=begin), list[tuple[datetime, _Fused]](), 0
     if not points or points[0].at > begin:
@@ -141,7 +142,8 @@ def project(
 
 def covers_of(connections: Sequence[Connection], stale_after: timedelta = STALE_AFTER) -> list[Cover]:
     """Return when the station could be reached: its links, each with its true end, merged where they overlap."""
-    links = sorted({it.link_id: it for it in connections}.values(), key=lambda it: (it.begin, it.link_id))
+    newest = {it.link_id: it for it in sorted(connections, key=lambda it: (it.last_seen_at, it.end or it.begin))}
+    links = sorted(newest.values(), key=lambda it: (it.begin, it.link_id))
     covers: list[Cover] = []
     for number, link in enumerate(links):
         following = links[number + 1].begin if number + 1 < len(links) else None
@@ -169,7 +171,8 @@ def _points(evidence: Evidence, covers: Sequence[Cover]) -> Iterator[_Point]:
         yield _Point(request.at, _REQUEST, (request.evse_id, request.operative, request.acknowledgement or ""), request)
     for status in set(evidence.statuses):
         yield _Point(status.at, _STATUS, tuple(status), status)
-    for spell in {it.session_id: it for it in evidence.spells}.values():
+    spells = sorted(evidence.spells, key=lambda it: (it.confirmed_until, it.end or it.begin, it.history))
+    for spell in {it.session_id: it for it in spells}.values():
         key = (str(spell.session_id),)
         yield _Point(spell.begin, _SPELL, key, spell)
         ends = {spell.confirmed_until} if spell.end is None else {spell.confirmed_until, spell.end}

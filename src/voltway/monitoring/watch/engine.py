@@ -6,7 +6,7 @@ by time alone (a link that fell silent, a hold that is over). What the memory ca
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
@@ -136,22 +136,32 @@ class Engine:
             self._woken[station_id, evse_id] = due
             heappush(self._due, (due, station_id, evse_id))
 
-    def relearn(self, key: EvseKey, evidence: Evidence, since: datetime, now: datetime) -> Outcome:
-        """Project an EVSE again from `since` on with all its evidence since then, and what was in force at that time.
+    def relearn(
+        self, key: EvseKey, evidence: Evidence, since: datetime, tail: Sequence[Interval], now: datetime
+    ) -> Outcome:
+        """Project an EVSE again from `since` on with all its evidence since then and what was in force at that time.
 
-        The caller gives the stored intervals from `since` on by `recall` first.
+        Args:
+            key: which EVSE; its station is known.
+            evidence: everything since then, which takes the place of what was remembered.
+            since: from when on the evidence is complete.
+            tail: the stored intervals that last beyond `since`, and the one before them.
+            now: the present.
         """
         outcome = Outcome()
         station = self.stations[key.station_id]
         evse = station.evse(key.evse_id)
-        self._splice(outcome, station, evse, list(project(evidence, now, begin=since).intervals))
+        is_continued = bool(tail) and tail[0].begin < since
+        evse.tail, evse.horizon = list(tail), since if is_continued else None
+        station.learn(evse, evidence)
+        begin = since if is_continued else station.row.commissioned_at
+        projection = project(station.evidence_of(evse), now, begin=begin, stale_after=self._stale_after)
+        evse.due = projection.due
+        if projection.due is not None:
+            self._wake(projection.due, key.station_id, key.evse_id)
+        self._splice(outcome, station, evse, projection.intervals)
         self._judge(outcome, now)
         return outcome
-
-    def recall(self, key: EvseKey, tail: Iterable[Interval], horizon: datetime | None) -> None:
-        """Take in the end of a stored timeline, and from when on the remembered evidence is complete."""
-        evse = self.stations[key.station_id].evse(key.evse_id)
-        evse.tail, evse.horizon = list(tail), horizon
 
     def judge_sign(self, outcome: Outcome, key: SymptomKey, verdict: Verdict | None) -> None:
         """Take in a verdict that was found elsewhere (rules that look at long histories)."""

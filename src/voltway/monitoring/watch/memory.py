@@ -158,6 +158,14 @@ class StationMemory:
         elif self.clock_off_since is None:
             self.clock_off_since = at
 
+    def learn(self, evse: EvseMemory, evidence: Evidence) -> None:
+        """Take in an EVSE's full evidence in place of what was remembered of it; the station's part is added."""
+        evse.statuses = {it for it in evidence.statuses if it.evse_id} | evse.statuses
+        evse.spells = {it.session_id: it for it in evidence.spells} | evse.spells
+        self.whole |= {it for it in evidence.statuses if not it.evse_id}
+        self.requests |= set(evidence.requests)
+        self.connections = {it.link_id: it for it in evidence.connections} | self.connections
+
     def evidence_of(self, evse: EvseMemory) -> Evidence:
         """Return what is remembered of an EVSE, the station's part included."""
         evse_id = evse.key.evse_id

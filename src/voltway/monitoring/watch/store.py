@@ -8,7 +8,6 @@ from uuid import UUID
 import orjson
 
 from voltway.infra.db import Transaction
-from voltway.infra.outbox import Cursor
 from voltway.infra.sql import Row, fetch_all, run
 from voltway.kernel.ids import EvseId, OperatorId, StationId
 from voltway.monitoring.incidents.model import Notice, Place, Symptom
@@ -215,11 +214,14 @@ _STATUSES_SINCE = """
     SELECT station_id, received_at, reported_at, action, CAST(data AS text) AS data FROM station_event
      WHERE station_id = ANY(:ids) AND action = 'StatusNotification' AND received_at >= :since"""
 _STATUSES_BEFORE = """
-    SELECT DISTINCT ON (station_id, data->>'evse_id', data->>'connector_id', data->>'status' = 'available')
-           station_id, received_at, reported_at, action, CAST(data AS text) AS data FROM station_event
-     WHERE station_id = ANY(:ids) AND action = 'StatusNotification' AND received_at < :since
-       AND received_at >= CAST(:since AS timestamptz) - interval '400 days'
-     ORDER BY station_id, data->>'evse_id', data->>'connector_id', data->>'status' = 'available', reported_at DESC"""
+    SELECT e.station_id, e.received_at, e.reported_at, e.action, CAST(e.data AS text) AS data
+      FROM connector c CROSS JOIN LATERAL (
+           SELECT * FROM station_event v
+            WHERE v.station_id = c.station_id AND v.action = 'StatusNotification' AND v.received_at < :since
+              AND CAST(v.data->>'evse_id' AS int) = c.evse_id
+              AND CAST(v.data->>'connector_id' AS int) = c.connector_id
+            ORDER BY v.received_at DESC LIMIT 1) e
+     WHERE c.station_id = ANY(:ids)"""
 _LINKS_SINCE = """
     SELECT station_id, link_id, connected_at, disconnected_at, last_seen_at FROM connection c
      WHERE station_id = ANY(:ids)
@@ -364,23 +366,6 @@ _UPSERT_SYMPTOM = """
     ON CONFLICT (operator_id, rule, location_id, station_id, evse_id) DO UPDATE SET since = excluded.since,
        raised_at = excluded.raised_at, clear_since = excluded.clear_since, value = excluded.value,
        detail = excluded.detail, incident_id = excluded.incident_id"""
-
-
-# ---- the cursor
-
-
-async def save_cursor(tx: Transaction, name: str, cursor: Cursor) -> None:
-    """Write down how far the watch has read, in the transaction of what it made of it."""
-    await run(
-        tx,
-        """INSERT INTO consumer_cursor (operator_id, name, xid, outbox_id)
-           SELECT operator_id, :name, CAST(:xid AS xid8), :outbox_id FROM operator
-           ON CONFLICT (operator_id, name) DO UPDATE SET xid = excluded.xid, outbox_id = excluded.outbox_id,
-                                                         updated_at = now()""",
-        name=name,
-        xid=str(cursor.xid),
-        outbox_id=cursor.outbox_id,
-    )
 
 
 # ---- rows
