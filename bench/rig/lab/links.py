@@ -1,4 +1,4 @@
-"""When a station cannot be reached: faults, short losses of the network, nightly reconnects, restarts. All beforehand."""
+"""When a station cannot be reached: faults, short losses of the network, nightly reconnects, restarts."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
