@@ -6,7 +6,7 @@ the operators that somebody listens to, each event encoded once; where nobody li
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -53,6 +53,8 @@ _PUBLISHED_CDRS = 5_000
 _OPEN = {"pending", "active"}
 
 Document = dict[str, Any]
+Publisher = Callable[[OperatorId, Hub], Awaitable[None]]
+"""Publishes what another slice has to say of one operator (`monitoring.live`)."""
 log = structlog.get_logger()
 
 
@@ -123,8 +125,13 @@ class LiveFeed:
         self._stations = stations
         self._sessions = sessions
         self._tariffs = tariffs
+        self._publishers: list[Publisher] = []
         self._now: Clock = wall_clock
         self._networks: dict[OperatorId, _Network] = {}
+
+    def add(self, publisher: Publisher) -> None:
+        """Let another slice publish at each tick."""
+        self._publishers.append(publisher)
 
     async def run(self, outbox: Outbox, stopping: asyncio.Event) -> None:
         """Follow the outbox and publish until stopping."""
@@ -189,6 +196,8 @@ class LiveFeed:
                 closed.append(UUID(document["id"]))
         for item in await self._sessions.find_cdrs(operator_id, closed) if closed else ():
             _publish_cdr(network, hub, item)
+        for publish in self._publishers:
+            await publish(operator_id, hub)
         if monotonic_s() - network.overview_at_s >= OVERVIEW_S:
             network.overview_at_s = monotonic_s()
             await self._publish_stations(operator_id, network, hub)

@@ -62,11 +62,14 @@ class Incidents:
         async with self._database.transaction(operator_id) as tx:
             return await store.count_unresolved(tx)
 
+    async def changed_since(self, operator_id: OperatorId, since: datetime) -> list[Told]:
+        """Return the incidents that changed after an instant."""
+        async with self._database.transaction(operator_id) as tx:
+            return [Told(*found) for found in await store.changed_since(tx, since)]
+
     async def acknowledge(self, caller: Caller, incident_id: int) -> Told:
         """Say that somebody has seen it."""
-        return await self._change(
-            caller, incident_id, ChangeKind.ACKNOWLEDGED, "acknowledged", life.acknowledged
-        )
+        return await self._change(caller, incident_id, ChangeKind.ACKNOWLEDGED, "acknowledged", life.acknowledged)
 
     async def assign(self, caller: Caller, incident_id: int, assignee: str | None) -> Told:
         """Give it to somebody, or to nobody."""

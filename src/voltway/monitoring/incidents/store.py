@@ -209,6 +209,17 @@ async def list_entries(tx: Transaction, incident_id: int) -> list[Entry]:
     return [Entry(**row) for row in rows]
 
 
+async def changed_since(tx: Transaction, since: datetime) -> list[tuple[Incident, Names]]:
+    """Return this operator's incidents that changed after an instant, the oldest change first."""
+    rows = await fetch_all(
+        tx,
+        f"""{_NAMED} WHERE i.operator_id = voltway_operator() AND i.updated_at > :since
+            ORDER BY i.updated_at LIMIT 200""",
+        since=since,
+    )
+    return [(_incident(row), _names(row)) for row in rows]
+
+
 async def count_unresolved(tx: Transaction) -> dict[str, int]:
     """Return how many unresolved incidents this operator has, by severity."""
     rows = await fetch_all(

@@ -113,6 +113,7 @@ CREATE TABLE incident (
 CREATE UNIQUE INDEX incident_unresolved ON incident (operator_id, group_key)
   WHERE state IN ('open', 'acknowledged', 'assigned', 'reopened');
 CREATE INDEX incident_by_opening ON incident (operator_id, opened_at DESC, incident_id DESC);
+CREATE INDEX incident_by_update ON incident (operator_id, updated_at);
 CREATE INDEX incident_by_station ON incident (station_id, opened_at DESC);
 
 -- What was seen and done, in order; nothing here is ever changed.
