@@ -1,0 +1,114 @@
+"""Voltway's watch as the laboratory's engine: production's engine, rules and incidents, fed from memory.
+
+The ledger makes facts into the rows that the watch reads, `monitoring.watch.engine` judges them, and late evidence is
+projected again from the archive: what the worker does with a database, without one.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from rig.lab.archive import Archive
+from rig.lab.ledger import OPERATOR, Ledger
+from rig.lab.network import Network, SiteSpec, StationSpec
+from rig.lab.stream import Event, Opening, Place
+from voltway.kernel.ids import StationId
+from voltway.monitoring.incidents.life import REOPEN_WITHIN
+from voltway.monitoring.incidents.model import Rule
+from voltway.monitoring.timeline.model import EvseKey
+from voltway.monitoring.watch.engine import Engine, Outcome
+from voltway.monitoring.watch.judge import RuleBook
+from voltway.monitoring.watch.model import Facts, StationRow
+
+STALE_AFTER = timedelta(days=60)
+"""Links are believed until they close: pongs, which the gateway notes twice a minute, are not fed one by one."""
+TRIM_EVERY = timedelta(hours=6)
+LATE_WAIT = timedelta(minutes=2)
+
+
+@dataclass(slots=True)
+class _Incidents:
+    """Which incidents are open, by rule and place, and when those that are over ended."""
+
+    open_at: dict[tuple[str, Place], datetime] = field(default_factory=dict)
+    ended_at: dict[tuple[str, Place], datetime] = field(default_factory=dict)
+
+    def take(self, outcome: Outcome, now: datetime) -> Iterator[Opening]:
+        """Take verdicts in and yield what was opened; what returns soon is the same incident."""
+        for key, verdict in outcome.verdicts.items():
+            group = (key.rule, Place(*key.place))
+            if verdict.cleared and group in self.open_at:
+                del self.open_at[group]
+                self.ended_at[group] = now
+            if verdict.raised and group not in self.open_at:
+                self.open_at[group] = now
+                ended_at = self.ended_at.get(group)
+                if ended_at is None or now - ended_at > REOPEN_WITHIN:
+                    yield Opening(key.rule, group[1], now, verdict.symptom.detail if verdict.symptom else "")
+
+
+class WatchEngine:
+    """Events in, openings out; a batch of events is judged when time passes, as the worker reads them in batches."""
+
+    def __init__(self, network: Network, begin: datetime, rules: Mapping[str, Rule]) -> None:
+        book = RuleBook(rules)
+        self.engine = Engine(lambda _: book, stale_after=STALE_AFTER)
+        self._ledger = Ledger({
+            (station.station_id, evse.evse_id): evse.power_w for station in network.stations for evse in station.evses
+        })  # fmt: skip
+        self._archive = Archive()
+        self._incidents = _Incidents()
+        self._facts = Facts(
+            stations=[_row(site, station, begin) for site in network.sites for station in site.stations]
+        )
+        self._late: dict[EvseKey, tuple[datetime, datetime]] = {}
+        self._trim_at = begin + TRIM_EVERY
+
+    def feed(self, event: Event) -> Iterable[Opening]:
+        """Take an event in; it is judged at the next tick."""
+        self._ledger.take(event, self._facts)
+        return ()
+
+    def tick(self, now: datetime) -> Iterable[Opening]:
+        """Judge what came, then what falls due by time alone."""
+        facts, self._facts = self._facts, Facts()
+        self._archive.take(facts)
+        found = [*self._keep(self.engine.take(facts, now), now), *self._keep(self.engine.tick(now), now)]
+        found.extend(self._relearn(now))
+        if now >= self._trim_at:
+            self._trim_at = now + TRIM_EVERY
+            self._ledger.forget(now)
+            self._archive.trim(now)
+        return found
+
+    def _keep(self, outcome: Outcome, now: datetime) -> Iterator[Opening]:
+        for splice in outcome.splices.values():
+            self._archive.splice(splice)
+        for key, since in outcome.late.items():
+            first, noted = self._late.get(key, (since, now))
+            self._late[key] = (min(first, since), noted)
+        yield from self._incidents.take(outcome, now)
+
+    def _relearn(self, now: datetime) -> Iterator[Opening]:
+        """Project again what late evidence touched, once it has waited for more to come."""
+        for key in [key for key, (_, noted) in self._late.items() if now - noted >= LATE_WAIT]:
+            since = self._late.pop(key)[0] - timedelta(hours=1)
+            evidence, tail = self._archive.evidence(key, since), self._archive.tail(key, since)
+            yield from self._keep(self.engine.relearn(key, evidence, since, tail, now), now)
+
+
+def _row(site: SiteSpec, station: StationSpec, begin: datetime) -> StationRow:
+    return StationRow(
+        station_id=StationId(station.station_id),
+        operator_id=OPERATOR,
+        identity=station.identity,
+        location_id=site.location_id,
+        location_code=site.code,
+        location_name=site.code,
+        time_zone="Europe/Berlin",
+        vendor=station.vendor.name,
+        model=station.model,
+        firmware=station.firmware,
+        commissioned_at=begin,
+        evses=tuple((evse.evse_id, evse.power_w) for evse in station.evses),
+    )
