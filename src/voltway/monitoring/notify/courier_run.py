@@ -65,7 +65,7 @@ class CourierLoop:
         self._me = uuid4()
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="send")
         self._in_hand: dict[Future[Sent], Claim] = {}
-        self._is_settled = False
+        self._is_settled = self._is_closed = False
         self._wake_read, self._wake_write = os.pipe()
 
     def step(self) -> bool:
@@ -115,8 +115,10 @@ class CourierLoop:
         """Close what is open, and with it give the lock to the next courier."""
         self._pool.shutdown(wait=True)
         self._lane.close()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        if not self._is_closed:
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+        self._is_closed = True
 
     def _begin(self, claim: Claim) -> None:
         future = self._pool.submit(self._send_one, claim)

@@ -8,6 +8,7 @@ import logging
 import re
 import socket
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ MAIL_TIMEOUT_S = 30.0
 """Longer than apprise's own: a mail server that checks for spam takes its time, and who hangs up too early cannot know
 whether the mail was taken."""
 TIMEOUT_S = 10.0
-MAX_ERROR = 300
+MAX_ERROR = 500
 # File names that an option of a URL may hold: keys and configurations are never read from our disk.
 _FILE_OPTIONS = re.compile(r"[?&](pgpkey|pgppub|pgpprv|keyfile|template|config|attach|path)=", re.IGNORECASE)
 _SECRET = re.compile(r"(url: |https?://|/bot)\S+")
@@ -117,16 +118,26 @@ def warm_up() -> None:
 
 
 def _plugin(url: str) -> "NotifyBase | None":
-    import apprise  # noqa: PLC0415 - half a second that most processes never need
+    with _imports, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'imghdr'", DeprecationWarning)  # apprise's own business
+        import apprise  # noqa: PLC0415 - half a second that most processes never need
+        from apprise.plugins.email import NotifyEmail  # noqa: PLC0415
 
-    asset = apprise.AppriseAsset(
-        app_id="Voltway",
-        app_desc="Voltway",
-        app_url="",
-        async_mode=False,
-        storage_mode=apprise.PersistentStoreMode.MEMORY,
-    )
-    return apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+        asset = apprise.AppriseAsset(
+            app_id="Voltway",
+            app_desc="Voltway",
+            app_url="",
+            async_mode=False,
+            storage_mode=apprise.PersistentStoreMode.MEMORY,
+        )
+        if url.partition("://")[0].lower() not in MAIL:
+            return apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+        # `instantiate` would import some two hundred plugins, a second of work that a mail does not need.
+        results: dict[str, Any] | None = NotifyEmail.parse_url(url)  # type: ignore[no-untyped-call]
+        try:
+            return None if results is None else NotifyEmail(**results, asset=asset)  # type: ignore[no-untyped-call]
+        except TypeError:  # how a plugin says that something is missing
+            return None
 
 
 def _set_up(plugin: Any, letter: Letter, taken: list[str]) -> None:
@@ -136,7 +147,10 @@ def _set_up(plugin: Any, letter: Letter, taken: list[str]) -> None:
     plugin.socket_read_timeout = MAIL_TIMEOUT_S if is_mail else TIMEOUT_S
     plugin.overflow_mode = "truncate"
     plugin.is_delivered = lambda key, per_message=False: not per_message and str(key) in taken
-    plugin.mark_delivered = lambda key, per_message=False: None if per_message else taken.append(str(key))
+    # Recipients are texts or numbers; apprise marks the piece of a message as well, with an object of this run.
+    plugin.mark_delivered = lambda key, per_message=False: (
+        taken.append(str(key)) if isinstance(key, str | int | tuple) and not per_message else None
+    )
     if is_mail:
         plugin.headers = {
             "Auto-Submitted": "auto-generated",
@@ -189,6 +203,7 @@ def _listening() -> Iterator[list[str]]:
         logger.removeHandler(collector)
 
 
+_imports = threading.Lock()
 _guard = threading.local()
 _getaddrinfo: Callable[..., Any] = socket.getaddrinfo
 
