@@ -8,7 +8,7 @@ from rig.lab.month import Month
 from rig.lab.ranges import Recipe
 from rig.lab.stream import Engine, Event, Label, Opening, Place
 
-TICK_S = 30.0
+TICK_S = 60.0
 """How often time passes for an engine without any event."""
 
 

@@ -1,10 +1,11 @@
 """Facts made into the rows that the watch reads, by the rules of gateway and sessions, without a database."""
 
-import json
 from collections import defaultdict, deque
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
+
+import orjson
 
 from rig.lab.stream import Asked, CertificateSeen, Event, LinkClosed, LinkOpened
 from voltway.gateway.clock_offset import ClockOffset
@@ -220,15 +221,16 @@ class Ledger:
         self.sessions[key] = state
         if not session.is_open and self.open_on.get(place) == key[1]:
             del self.open_on[place]
+        offset = timedelta(milliseconds=session.clock_offset_ms)
         for reading in readings:
             if reading.register_milliwh is not None and session.is_open:
-                self.points[key].append(RegisterPoint(reading.at, Register(reading.register_milliwh)))
+                self.points[key].append(RegisterPoint(reading.at - offset, Register(reading.register_milliwh)))
         self._meter(place, readings, facts, has_session=True)
 
     @staticmethod
     def _meter(place: tuple[int, int], readings: tuple[Reading, ...], facts: Facts, *, has_session: bool) -> None:
         for reading in readings:
-            extra = json.loads(reading.extra) if reading.extra else {}
+            extra = orjson.loads(reading.extra) if reading.extra else {}
             facts.meters.append(
                 MeterRow(
                     *place, reading.at, has_session, reading.register_milliwh, reading.power_w, reading.offered_w,

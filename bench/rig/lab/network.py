@@ -89,11 +89,11 @@ class _Ground:
 
 
 _GROUNDS = (
-    _Ground(PlaceKind.STREET, dc=False, weight=34, sizes=((1, 5), (2, 4), (3, 3)), daily=(0.7, 1.9)),
-    _Ground(PlaceKind.WORK, dc=False, weight=16, sizes=((2, 3), (4, 3), (8, 2), (12, 1)), daily=(0.8, 1.4)),
-    _Ground(PlaceKind.SHOP, dc=False, weight=18, sizes=((2, 3), (4, 3), (6, 2)), daily=(1.5, 3.5)),
-    _Ground(PlaceKind.CORRIDOR, dc=True, weight=16, sizes=((3, 2), (4, 3), (8, 3), (14, 1), (20, 1)), daily=(3.0, 7.0)),
-    _Ground(PlaceKind.DEPOT, dc=True, weight=8, sizes=((1, 2), (3, 3), (6, 2)), daily=(3.0, 6.0)),
+    _Ground(PlaceKind.STREET, dc=False, weight=34, sizes=((1, 5), (2, 4), (3, 3)), daily=(0.5, 1.4)),
+    _Ground(PlaceKind.WORK, dc=False, weight=16, sizes=((2, 3), (4, 3), (8, 2), (12, 1)), daily=(0.6, 1.1)),
+    _Ground(PlaceKind.SHOP, dc=False, weight=18, sizes=((2, 3), (4, 3), (6, 2)), daily=(1.0, 2.6)),
+    _Ground(PlaceKind.CORRIDOR, dc=True, weight=16, sizes=((3, 2), (4, 3), (8, 3), (14, 1), (20, 1)), daily=(2.2, 5.0)),
+    _Ground(PlaceKind.DEPOT, dc=True, weight=8, sizes=((1, 2), (3, 3), (6, 2)), daily=(2.0, 4.5)),
 )
 
 

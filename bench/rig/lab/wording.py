@@ -1,6 +1,5 @@
 """What a station says of a session, a connector and itself: 1.6's detailed words or 2.0.1's coarse ones. Facts."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -121,7 +120,7 @@ class Tale:
 def said_reading(station: StationSpec, at: datetime, flow: Flow, context: ReadingContext) -> Reading:
     """Return a reading as this maker sends it: only what its habits report."""
     vendor = station.vendor
-    extra = json.dumps({"temperature_c": round(flow.temperature_c, 1)}).encode() if vendor.reports_temperature else None
+    extra = b'{"temperature_c": %.1f}' % flow.temperature_c if vendor.reports_temperature else None
     return Reading(
         at,
         context,
