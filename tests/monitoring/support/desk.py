@@ -18,6 +18,8 @@ from voltway.monitoring.support.service import Support
 AT = datetime(2026, 3, 2, 16, 0, tzinfo=UTC)
 NOW = AT + timedelta(hours=3)
 TRANSACTION = "77"
+_WIRE = {"token": "idTag", "evse_id": "connectorId", "transaction_id": "transactionId", "kind": "type"}
+"""Our words in 1.6's."""
 
 
 def minute(number: float) -> datetime:
@@ -92,8 +94,8 @@ class Desk:
         }
         self._run(
             """INSERT INTO session (session_id, operator_id, station_id, evse_id, connector_id, transaction_id,
-                 start_key, state, started_at, ended_at, end_reason, token, token_type, token_status, energy_milliwh, soc_pct,
-                 received_at, updated_at, detail)
+                 start_key, state, started_at, ended_at, end_reason, token, token_type, token_status, energy_milliwh,
+                 soc_pct, received_at, updated_at, detail)
                VALUES (%s, 1, %s, %s, 1, %s, %s, %s, %s, %s, %s, %s, 'ISO14443', %s, %s, %s, %s, %s, %s)""",
             session_id, self.stations[station], evse_id, transaction, session_id.int % 2**62, state, minute(begin),
             None if end is None else minute(end), reason if end is not None else None, token, token_status,
@@ -181,12 +183,15 @@ class Desk:
 
     def ask(
         self, at: float, verb: str, args: dict[str, Any], *, by: str = "Mia", outcome: str = "answered",
-        status: str | None = "Accepted", action: str | None = None,
+        status: str | None = "Accepted", action: str | None = None, answer: str = "Accepted",
     ) -> datetime | None:  # fmt: skip
         """Send a command: the raw log has it where it left, the audit always."""
         key = None
         if action is not None:
-            key = self.message(at, action, args, {"status": status}, outgoing=True, is_answered=outcome != "timeout")
+            payload = {_WIRE.get(name, name): value for name, value in args.items()}
+            key = self.message(
+                at, action, payload, {"status": status or answer}, outgoing=True, is_answered=outcome != "timeout"
+            )
         detail = {"sent": {"verb": verb, "args": args}, "outcome": outcome, "status": status}
         self._run(
             "INSERT INTO audit (operator_id, at, actor, action, target, detail) VALUES (1, %s, %s, %s, 'CP-1', %s)",

@@ -17,7 +17,7 @@ from voltway.kernel.ids import StationId
 from voltway.monitoring.support import session_causes, start_causes, store
 from voltway.monitoring.support.cases import Query, attempts_of, nearest, windows_around
 from voltway.monitoring.support.evidence import Gathered, gather
-from voltway.monitoring.support.frames import shown
+from voltway.monitoring.support.frames import MOST_SHOWN, shown
 from voltway.monitoring.support.model import (
     Ask,
     Attempt,
@@ -131,6 +131,7 @@ class Support:
             older = await _older_messages(tx, explained)
         for it in explained:
             it.messages[:0] = [older[ref] for ref in it.explanation.evidence if ref in older]
+            del it.messages[MOST_SHOWN:]
         return Answer(scope.tokens, scope.accounts, scope.stations, sessions, explained)
 
     # ---- what is meant

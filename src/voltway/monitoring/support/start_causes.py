@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from voltway.monitoring.support.frames import SAME_COMMAND
 from voltway.monitoring.support.model import (
+    Ask,
     Attempt,
     Cause,
     Confidence,
@@ -39,10 +41,18 @@ class Look:
         return it.at if isinstance(it, Attempt) else it.begin + (it.end - it.begin) / 2
 
     @property
+    def ask(self) -> Ask | None:
+        """The start from afar that this attempt is, with what the raw log knows of it."""
+        it = self.subject
+        if not isinstance(it, Attempt) or it.ask is None:
+            return None
+        twins = (ask for ask in self.evidence.asks if _is_twin(ask, it.ask))
+        return next(twins, it.ask)
+
+    @property
     def evse_id(self) -> int | None:
         """The EVSE that was meant, where anybody said."""
-        it = self.subject
-        return it.ask.evse_id if isinstance(it, Attempt) and it.ask is not None else None
+        return self.ask.evse_id if self.ask is not None else None
 
     def ref(self, at: datetime) -> Ref | None:
         """Name a message of the station by its instant."""
@@ -97,8 +107,7 @@ def _first(look: Look, rules: tuple[Callable[[Look], Found | None], ...]) -> Fou
 
 
 def _start_not_carried_out(look: Look) -> Found | None:
-    assert isinstance(look.subject, Attempt), "a rule of attempts"
-    ask = look.subject.ask
+    ask = look.ask
     if ask is None or (ask.outcome == "answered" and ask.status in {"Accepted", None}):
         return None
     who = who_text(ask)
@@ -106,6 +115,11 @@ def _start_not_carried_out(look: Look) -> Found | None:
         return look.found(Cause.START_REJECTED, ask.ref, who=who, why=_why_rejected(look))
     cause = {"offline": Cause.START_OFFLINE, "timeout": Cause.START_UNANSWERED}.get(ask.outcome, Cause.START_REFUSED)
     return look.found(cause, ask.ref, who=who, result=ask.outcome)
+
+
+def _is_twin(known: Ask, asked: Ask) -> bool:
+    is_near = known.at <= asked.at <= known.at + SAME_COMMAND
+    return is_near and (known.kind, known.by, known.token) == (asked.kind, asked.by, asked.token)
 
 
 def _why_rejected(look: Look) -> str:
@@ -172,7 +186,7 @@ def _not_plugged(look: Look) -> Found | None:
 def _own(look: Look) -> Ref | None:
     """Name the message of the attempt itself."""
     assert isinstance(look.subject, Attempt), "a rule of attempts"
-    seen, ask = look.subject.presented, look.subject.ask
+    seen, ask = look.subject.presented, look.ask
     return Ref(seen.station_id, seen.at) if seen is not None else ask.ref if ask is not None else None
 
 
