@@ -53,6 +53,8 @@ def url_faults(url: str, *, allow_private: bool) -> list[Fault]:
         faults.append(Fault("/url", "write an https:// URL"))
     if not parsed.host:
         faults.append(Fault("/url", "the URL names no host"))
+    if parsed.port is not None and not 1 <= parsed.port <= 65535:
+        faults.append(Fault("/url", "a port is a number from 1 to 65535"))
     if parsed.userinfo:
         faults.append(Fault("/url", "leave name and password out; the signature says who calls"))
     if parsed.fragment:
