@@ -109,8 +109,8 @@ def test_without_a_wish_there_is_no_word() -> None:
 def test_station_and_evse_are_opened_apart_from_2_0_1_on(
     whole: AvailabilityRequest,
     own: AvailabilityRequest,
-    is_leveled: bool,
-    operative: bool,  # noqa: FBT001 - columns
+    is_leveled: bool,  # noqa: FBT001 - a table's columns
+    operative: bool,  # noqa: FBT001
 ) -> None:
     """1.6: the newest word counts. 2.x: opening the station leaves a closed EVSE closed (G03)."""
     moment = Moment(AT, is_connected=True, is_leveled=is_leveled)

@@ -153,6 +153,20 @@ async def test_trying_again_is_one_attempt_and_later_is_another(api: Api, desk: 
     assert [case["at"][:19] for case in found["cases"]] == ["2026-03-02T16:40:00", "2026-03-02T16:02:00"]
 
 
+async def test_a_refusal_before_the_session_stays_a_failed_start(api: Api, desk: Desk) -> None:
+    """The desk unblocked the token in between: both the refusal and the session are told."""
+    desk.authorize(-5, "Blocked")
+    desk.authorize(-1)
+    desk.session(60)
+    assert _codes(await ask_desk(api, token="AA")) == ["stopped_by_driver", "token_blocked"]
+
+
+async def test_an_unknown_station_proves_nothing_about_a_token(api: Api) -> None:
+    """No sentence about stations that were not looked at."""
+    found = await ask_desk(api, token="AA", station_id="NOWHERE", at=minute(0).isoformat())
+    assert (found["stations"], found["cases"]) == ([], [])
+
+
 async def test_a_start_from_afar_and_the_stations_question_are_one_attempt(api: Api, desk: Desk) -> None:
     key = desk.ask(1, "start", {"token": "AA"}, action="RemoteStartTransaction")
     question = desk.authorize(1.1, "Expired")

@@ -223,7 +223,7 @@ def _case(it: ExplainedCase) -> CaseItem:
         else "silence",
         at=it.case.at,
         station_id=identity or None,
-        evse_id=subject.evse_id if isinstance(subject, SessionFacts) else None,
+        evse_id=_evse_of(subject),
         session_id=str(subject.session_id) if isinstance(subject, SessionFacts) else None,
         token=it.case.token,
         explanation=ExplanationItem(
@@ -239,6 +239,12 @@ def _case(it: ExplainedCase) -> CaseItem:
         incidents=[_incident(own) for own in it.incidents],
         log_url=None if place is None else _log_url(identity, it.log),
     )
+
+
+def _evse_of(subject: SessionFacts | Attempt | Silence) -> int | None:
+    if isinstance(subject, SessionFacts):
+        return subject.evse_id
+    return subject.ask.evse_id if isinstance(subject, Attempt) and subject.ask is not None else None
 
 
 def _incident(it: IncidentSeen) -> IncidentItem:

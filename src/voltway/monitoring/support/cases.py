@@ -127,7 +127,9 @@ def _belongs_to_session(seen: Presented, sessions: Iterable[SessionFacts]) -> bo
         if it.station_id != seen.station_id:
             continue
         is_around = it.started_at - PATIENCE <= seen.at and (it.ended_at is None or seen.at <= it.ended_at + _STOPPING)
-        if is_around and _is_same_token(it.token, seen.token):
+        # Refused before the start, it failed by itself: the desk may have unblocked it in between.
+        is_its_own = seen.status != "Accepted" and seen.at < it.started_at
+        if is_around and not is_its_own and _is_same_token(it.token, seen.token):
             return True
         is_stop = it.ended_at is not None and abs(it.ended_at - seen.at) <= _STOPPING
         if is_stop and seen.status == "Accepted":

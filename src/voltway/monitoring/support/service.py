@@ -200,7 +200,9 @@ class Support:
             return []
         now = self._now()
         begin, end = query.begin or now - query.within, min(query.end or now, now)
-        places = [_place(it) for it in scope.stations] if scope.stations else [None] if scope.spellings else []
+        places: list[Place | None] = [_place(it) for it in scope.stations]
+        if query.station is None and scope.spellings:
+            places = [None]
         return [Case(begin, place, Silence(begin, max(begin, end), place, query.token)) for place in places]
 
     # ---- why
