@@ -15,7 +15,7 @@ from rig.lab.stream import Event, Opening, Place
 from voltway.kernel.ids import StationId
 from voltway.monitoring.incidents.life import REOPEN_WITHIN
 from voltway.monitoring.incidents.model import Rule
-from voltway.monitoring.timeline.model import EvseKey
+from voltway.monitoring.timeline.model import EvseKey, Interval
 from voltway.monitoring.watch.engine import Engine, Outcome
 from voltway.monitoring.watch.judge import RuleBook
 from voltway.monitoring.watch.model import Facts, StationRow
@@ -63,6 +63,10 @@ class WatchEngine:
         )
         self._late: dict[EvseKey, tuple[datetime, datetime]] = {}
         self._trim_at = begin + TRIM_EVERY
+
+    def timelines(self) -> Mapping[EvseKey, list[Interval]]:
+        """Return the timeline of each EVSE as it is stored."""
+        return self._archive.intervals
 
     def feed(self, event: Event) -> Iterable[Opening]:
         """Take an event in; it is judged at the next tick."""
