@@ -58,9 +58,14 @@ def test_a_broken_connection_is_told_and_made_anew(make_lane: MakeLane, database
 
 def test_a_transaction_is_all_or_nothing(make_lane: MakeLane, database_url: str) -> None:
     lane = make_lane()
-    with pytest.raises(ZeroDivisionError), lane.transaction():
-        lane.run("UPDATE operator SET name = 'changed'")
-        raise ZeroDivisionError
+
+    def change_and_fail() -> None:
+        with lane.transaction():
+            lane.run("UPDATE operator SET name = 'changed'")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        change_and_fail()
     assert lane.run("SELECT name FROM operator") == [{"name": "Voltway"}]
     with lane.transaction():
         lane.run("UPDATE operator SET name = %(name)s", name="changed")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
+from psycopg.types.json import Json
 from tests.sessions.seeding import prepare, run_sql
 
 from voltway.kernel.ids import OperatorId, StationId
@@ -82,7 +83,7 @@ def add_route(database_url: str, url: str = "mailto://mail.test?to=desk@mail.tes
     with psycopg.connect(database_url) as connection:
         row = connection.execute(
             "INSERT INTO notification_route (operator_id, name, document) VALUES (%s, %s, %s) RETURNING route_id",
-            (operator_id, name, psycopg.types.json.Json(document)),
+            (operator_id, name, Json(document)),
         ).fetchone()
         assert row is not None
         connection.execute(

@@ -15,7 +15,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 @dataclass
 class Mailbox:
-    """What came in; `refusals` are answered (and used up) before anything is taken, `wait_s` passes before each answer."""
+    """What came in; `refusals` are answered (and used up) before anything is taken, `wait_s` before each answer."""
 
     mails: list[Message] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
@@ -24,14 +24,16 @@ class Mailbox:
     port: int = 0
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
+        """Take a recipient or refuse it."""
         if address in self.refused_recipients:
             return "550 no such user"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
+        """Take a mail or refuse it."""
         if self.refusals:
             return self.refusals.pop(0)
         assert isinstance(envelope.content, bytes)

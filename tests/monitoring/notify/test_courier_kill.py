@@ -34,6 +34,7 @@ class Workers:
         self._pid = 0
 
     def start(self, command: str) -> None:
+        """Start a worker."""
         assert self._zygote.stdin is not None
         assert self._zygote.stdout is not None
         self._zygote.stdin.write(f"{command}\n")
@@ -45,6 +46,7 @@ class Workers:
         os.killpg(self._pid, signal.SIGKILL)
 
     def close(self) -> None:
+        """End the process that forks them."""
         with self._zygote:
             assert self._zygote.stdin is not None
             self._zygote.stdin.close()
@@ -69,7 +71,7 @@ def wait_until(is_so: Callable[[], bool], timeout_s: float) -> bool:
 def test_fifty_kills_repeat_and_forget_no_mail(database_url: str, workers: Workers) -> None:
     """Every notification that was committed is in exactly one mail per target, and none is in doubt."""
     seed_network(database_url)
-    chance = random.Random(SEED)
+    chance = random.Random(SEED)  # noqa: S311 - moments of a test
     with running_mailbox(wait_s=0.04) as mailbox:
         for name in ("Desk", "Field"):
             add_route(database_url, mailbox.url(f"{name.lower()}@voltway.test"), name=name)

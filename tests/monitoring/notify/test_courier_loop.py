@@ -1,4 +1,4 @@
-"""The courier's steps against a real database, with a sender that the test holds: compose, claim, send, record, settle."""
+"""The courier's steps on a real database, with a sender that the test holds: compose, claim, send, record, settle."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +34,7 @@ class Post:
     gate: threading.Event | None = None
 
     def send(self, url: str, letter: Letter, accepted: tuple[str, ...]) -> Sent:
+        """Note a letter and say what the test wants to come of it."""
         self.letters.append(letter)
         if self.gate is not None:
             assert self.gate.wait(30)
@@ -41,6 +42,7 @@ class Post:
 
     @property
     def subjects(self) -> list[str]:
+        """Return the first words of what was sent."""
         return [letter.subject.partition(":")[0] for letter in self.letters]
 
 
@@ -61,12 +63,14 @@ class Stage:
         assert self.loop.step()
 
     async def tell(self, *changes: IncidentChange) -> None:
+        """Write what follows from changes."""
         database = Database(self.url, pool_size=1)
         async with database.transaction(OperatorId(1)) as tx:
             await Notifier(Jobs(self.url), clock=self.clock).on_changes(tx, changes)
         await database.close()
 
     def states(self) -> list[str]:
+        """Return the states of all messages, oldest first."""
         return [state for state, _, _ in messages(self.url)]
 
 
@@ -345,8 +349,7 @@ async def test_a_result_waits_for_the_database(held: Held) -> None:
     assert stage.loop.step()
     _break_connections(stage.url)
     with pytest.raises(NotReady):
-        for _ in range(3):
-            stage.loop.step()
+        stage.loop.step()
     held.gate.set()
     stage.run()
     assert stage.states() == ["sent"]

@@ -14,7 +14,8 @@ MAIL = f"mailtos://desk:{SECRET}@mail.test?to=desk@mail.test"
 ROUTE: dict[str, Any] = {"name": "Desk", "targets": [MAIL]}
 FULL: dict[str, Any] = {
     "name": "Nights", "enabled": False, "targets": [MAIL], "min_severity": "major", "kinds": ["opened", "remedied"],
-    "locations": ["HARBOUR"], "groups": ["fast"], "window": {"days": [5, 6, 7], "hours": {"from": "18:00", "to": "08:00"}},
+    "locations": ["HARBOUR"], "groups": ["fast"],
+    "window": {"days": [5, 6, 7], "hours": {"from": "18:00", "to": "08:00"}},
     "quiet_hours": {"from": "22:00", "to": "06:00"}, "digest_min": 30, "critical_passes": False,
     "time_zone": "Europe/London", "repeat_uncertain": True,
 }  # fmt: skip

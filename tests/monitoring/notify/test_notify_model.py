@@ -80,7 +80,7 @@ def test_conditions_survive_the_table(drawn: Conditions) -> None:
 
 
 def test_a_change_has_one_key() -> None:
-    """The same however often it is handed in; comments, which leave the revision alone, are told apart by their time."""
+    """The same however often it is handed in; comments leave the revision alone and are told apart by their time."""
     assert change_key(make_change()) == change_key(make_change(text="again"))
     assert change_key(make_change()) != change_key(make_change(ChangeKind.REMEDIED))
     assert change_key(make_change()) != change_key(make_change(incident=make_incident(2)))

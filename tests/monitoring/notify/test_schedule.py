@@ -1,4 +1,4 @@
-"""When a route tells: never in quiet hours, nothing lost, in order, digests that sum up; also in nights of clock change."""
+"""When a route tells: never in quiet hours, nothing lost, in order, digests that sum up; also when clocks change."""
 
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
@@ -82,7 +82,7 @@ def test_order_is_kept(drawn: tuple[Schedule, list[Event], ZoneInfo]) -> None:
 
 @given(plans())
 def test_a_digest_sums_up(drawn: tuple[Schedule, list[Event], ZoneInfo]) -> None:
-    """Between two digests lies at least what the route asks for, and no event waits longer than that and the quiet hours."""
+    """Between two digests lies at least what the route asks for; no event waits longer than that and the night."""
     schedule, timed, zone = drawn
     if schedule.digest_min is None:
         return

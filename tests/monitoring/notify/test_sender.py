@@ -1,4 +1,4 @@
-"""What may be a target, how it is shown, and mails over a real socket: content, refusals, several recipients, secrets."""
+"""What may be a target, how it is shown, and mails over a real socket: content, refusals, recipients, secrets."""
 
 import socket
 from collections.abc import Iterator
@@ -95,13 +95,13 @@ def test_secrets_are_masked(url: str, secret: str) -> None:
 def test_every_kind_of_target_is_one_that_apprise_knows() -> None:
     import apprise  # noqa: PLC0415 - as the module does
 
-    assert set(apprise.NotificationManager().schemas()) >= SCHEMES
+    assert set(apprise.NotificationManager().schemas()) >= SCHEMES  # type: ignore[no-untyped-call]
 
 
 class _Chat(BaseHTTPRequestHandler):
     bodies: list[bytes] = []  # noqa: RUF012 - one server a test
 
-    def do_POST(self) -> None:  # noqa: N802 - http.server's name
+    def do_POST(self) -> None:
         self.bodies.append(self.rfile.read(int(self.headers["content-length"])))
         self.send_response(200)
         self.end_headers()

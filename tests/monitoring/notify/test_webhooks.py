@@ -1,4 +1,4 @@
-"""Deliveries through the real queue to a real server: signed, tried again, given up, replayed, exchanged, switched off."""
+"""Deliveries through the real queue to a real server: signed, tried again, given up, replayed, switched off."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -50,22 +50,26 @@ class Stage:
         self.notifier = Notifier(self.jobs, clock=self.clock)
 
     async def open(self) -> None:
+        """Enter a network and open the queue."""
         seed_network(self.url)
         self.background.register()
         await self.jobs.open()
 
     async def close(self) -> None:
+        """Close what is open."""
         await self.jobs.close()
         await self.client.close()
         await self.database.close()
         await self.ingest.close()
 
     async def enter(self, **values: Any) -> tuple[int, str]:
+        """Enter an endpoint; return its number and secret."""
         entered = {"url": self.receiver.url, "types": [], "description": "", "enabled": True, **values}
         webhook, secret = await self.webhooks.create(ADMIN, entered)
         return webhook.id, secret
 
     async def tell(self, *changes: IncidentChange) -> None:
+        """Write what follows from changes."""
         async with self.database.transaction(OperatorId(1)) as tx:
             await self.notifier.on_changes(tx, changes)
 
@@ -76,6 +80,7 @@ class Stage:
         await self.jobs.run_waiting()
 
     async def log(self, webhook_id: int) -> list[Delivery]:
+        """Return the deliveries of an endpoint, newest first."""
         return (await self.webhooks.deliveries(ADMIN, webhook_id, PAGE)).items
 
 
