@@ -97,7 +97,7 @@ async def test_the_station_is_known_by_what_stands_on_it(api: Api, desk: Desk) -
 async def test_a_token_is_known_by_a_part_and_in_any_case(api: Api, desk: Desk) -> None:
     """What stands in our list is found by half of it; sessions keep the spelling of the station."""
     desk.add_token("04A1B2C3")
-    desk.session(60, token="04a1b2c3")
+    desk.session(60, token="04a1B2C3")
     for text in ("04a1B2c3", " 04A1B2C3 ", "A1B2"):
         found = await ask_desk(api, token=text)
         assert ([it["token"] for it in found["tokens"]], len(found["sessions"])) == (["04A1B2C3"], 1), text

@@ -82,13 +82,8 @@ class _Scope:
     tokens: list[IdToken]
     accounts: list[AccountRef]
     stations: list[FoundStation]
-    spellings: list[str] | None
+    keys: list[str] | None
     station_ids: list[StationId] | None
-
-    @property
-    def keys(self) -> list[str] | None:
-        """The match keys of the tokens."""
-        return None if self.spellings is None else sorted({text.strip().casefold() for text in self.spellings})
 
 
 class Support:
@@ -146,7 +141,7 @@ class Support:
             tokens,
             accounts,
             stations,
-            _spellings(texts) if by_token else None,
+            sorted({match_key_of(text) for text in texts}) if by_token else None,
             None if query.station is None else [it.station_id for it in stations],
         )
 
@@ -173,8 +168,8 @@ class Support:
         if query.session is not None:
             named = await store.sessions_by_name(tx, query.session)
             return [it for it in named if _is_within(it, scope)]
-        if scope.spellings is not None:
-            return await store.sessions_by_token(tx, scope.spellings, scope.station_ids, span)
+        if scope.keys is not None:
+            return await store.sessions_by_token(tx, scope.keys, scope.station_ids, span)
         return await store.sessions_at(tx, scope.station_ids or [], span)
 
     async def _attempts(
@@ -201,7 +196,7 @@ class Support:
         now = self._now()
         begin, end = query.begin or now - query.within, min(query.end or now, now)
         places: list[Place | None] = [_place(it) for it in scope.stations]
-        if query.station is None and scope.spellings:
+        if query.station is None and scope.keys:
             places = [None]
         return [Case(begin, place, Silence(begin, max(begin, end), place, query.token)) for place in places]
 
@@ -270,9 +265,3 @@ def _place(station: FoundStation) -> Place:
 def _is_within(session: SessionFacts, scope: _Scope) -> bool:
     is_token = scope.keys is None or (session.token or "").strip().casefold() in scope.keys
     return is_token and (scope.station_ids is None or session.station_id in scope.station_ids)
-
-
-def _spellings(texts: Iterable[str]) -> list[str]:
-    """Return how stations are likely to have written tokens: sessions keep them as they were sent."""
-    plain = [text.strip() for text in texts]
-    return sorted({spelt for text in plain for spelt in (text, text.upper(), text.lower())})

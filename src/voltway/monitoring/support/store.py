@@ -1,7 +1,7 @@
 """SQL of the support desk. It has no tables of its own: it reads those of the other slices, by their indexes.
 
-Under row-level security an index serves plain equalities only, hence the columns `contact_tail`, `presented_key` and
-`asked_key` of m0006, and hence tokens are compared in their likely spellings.
+Under row-level security an index serves plain equalities only, hence the columns `contact_tail`, `token_key`,
+`presented_key` and `asked_key` of m0006.
 """
 
 from collections.abc import Mapping, Sequence
@@ -134,20 +134,20 @@ async def sessions_by_name(tx: Transaction, name: str) -> list[SessionFacts]:
 
 
 async def sessions_by_token(
-    tx: Transaction, spellings: Sequence[str], station_ids: Sequence[StationId] | None, span: Span
+    tx: Transaction, keys: Sequence[str], station_ids: Sequence[StationId] | None, span: Span
 ) -> list[SessionFacts]:
-    """Return the newest sessions of tokens, at some stations or anywhere."""
+    """Return the newest sessions of tokens (by match key), at some stations or anywhere."""
     rows = await fetch_all(
         tx,
         f"""SELECT {_SESSION}
-              FROM unnest(CAST(:spellings AS text[])) AS k(spelling)
+              FROM unnest(CAST(:keys AS text[])) AS k(token_key)
              CROSS JOIN LATERAL (
-               SELECT * FROM session s WHERE s.token = k.spelling AND {_WITHIN}
+               SELECT * FROM session s WHERE s.token_key = k.token_key AND {_WITHIN}
                   AND (CAST(:stations AS bigint[]) IS NULL OR s.station_id = ANY(:stations))
                 ORDER BY s.started_at DESC LIMIT :limit) s
               JOIN station t ON t.station_id = s.station_id
              ORDER BY s.started_at DESC LIMIT :limit""",  # noqa: S608 - our own columns
-        spellings=list(spellings),
+        keys=list(keys),
         stations=None if station_ids is None else list(station_ids),
         begin=span.begin,
         end=span.end,

@@ -8,6 +8,9 @@ CREATE INDEX id_token_by_contact ON id_token (operator_id, contact_tail) WHERE c
 
 -- A driver's receipt and a station's display name a session by its transaction.
 CREATE INDEX session_by_transaction ON session (operator_id, transaction_id);
+-- Whose session it was, however the station spelt the token (`identity.model.match_key_of`).
+ALTER TABLE session ADD COLUMN token_key text GENERATED ALWAYS AS (lower(btrim(token))) STORED;
+CREATE INDEX session_by_token_key ON session (operator_id, token_key, started_at DESC);
 -- Where a token was held up, as it is compared (`identity.model.match_key_of`).
 ALTER TABLE station_event ADD COLUMN presented_key text
   GENERATED ALWAYS AS (CASE WHEN action = 'Authorize' THEN lower(btrim(data ->> 'token')) END) STORED;
