@@ -29,7 +29,7 @@ ROWS = re.findall(
 )
 
 
-def _of(law: str) -> Any:
+def _of(law: str) -> pytest.MarkDecorator:
     examples = [example for example in EXAMPLES if example["law"] == law]
     return pytest.mark.parametrize("example", examples, ids=range(len(examples)))
 
