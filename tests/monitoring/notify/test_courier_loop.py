@@ -149,6 +149,31 @@ async def test_what_the_night_held_is_one_message_in_the_morning(stage: Stage) -
     assert "Opened and over again: Faulted" in stage.post.letters[0].body
 
 
+async def test_what_became_due_while_nobody_could_send_is_not_told_at_night(stage: Stage) -> None:
+    """Due at 21:30, the courier is back at 23:00: it waits for the morning; what is critical does not."""
+    add_route(stage.url, quiet_hours={"from": "22:00", "to": "06:00"})
+    evening = NIGHT - timedelta(minutes=90)
+    await stage.tell(fault(1, evening), fault(2, evening, severity=Severity.CRITICAL))
+    stage.clock.set(NIGHT)
+    stage.run()
+    assert [letter.severity for letter in stage.post.letters] == [Severity.CRITICAL]
+    stage.clock.set(NIGHT + timedelta(hours=7))
+    stage.run()
+    assert [letter.reference for letter in stage.post.letters] == ["<incident-1-2@voltway>", "<incident-1-1@voltway>"]
+
+
+async def test_what_comes_late_is_told_by_the_clock_of_today(stage: Stage) -> None:
+    """It happened in the evening and is found at night: held like what happens at night."""
+    add_route(stage.url, quiet_hours={"from": "22:00", "to": "06:00"})
+    stage.clock.set(NIGHT)
+    await stage.tell(fault(1, NIGHT - timedelta(minutes=90)))
+    stage.run()
+    assert stage.post.letters == []
+    stage.clock.set(NIGHT + timedelta(hours=7))
+    stage.run()
+    assert len(stage.post.letters) == 1
+
+
 async def test_what_gets_critical_at_night_brings_its_beginning_along(stage: Stage) -> None:
     """The held opening is told with it, and not once more in the morning; other held incidents stay held."""
     add_route(stage.url, quiet_hours={"from": "22:00", "to": "06:00"})

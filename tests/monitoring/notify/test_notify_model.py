@@ -16,6 +16,8 @@ from voltway.monitoring.notify.model import (
     Conditions,
     Place,
     Route,
+    Told,
+    allowed_at,
     change_key,
     conditions_from_json,
     conditions_to_json,
@@ -94,6 +96,17 @@ def test_a_change_has_one_key() -> None:
 )
 def test_codes_in_words(ours: str | None, theirs: str | None, words: str) -> None:
     assert error_words(ours, theirs) == words
+
+
+def test_what_may_be_told_now() -> None:
+    """13:00 in Berlin is in these quiet hours: what is due waits for 14:00, what is critical does not."""
+    quiet = Conditions(schedule=Schedule(Hours(time(12), time(14))))
+    told = Told.of(make_change(), PLACE)
+    assert allowed_at(quiet, told, NOON) == NOON + timedelta(hours=1)
+    assert allowed_at(Conditions(), told, NOON) == NOON
+    critical = Told.of(make_change(incident=make_incident(severity=Severity.CRITICAL)), PLACE)
+    assert allowed_at(quiet, critical, NOON) == NOON
+    assert allowed_at(Conditions(schedule=Schedule(quiet.schedule.quiet, critical_passes=False)), critical, NOON) > NOON
 
 
 def test_the_document_of_an_incident() -> None:

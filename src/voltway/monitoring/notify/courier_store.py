@@ -10,7 +10,7 @@ from uuid import UUID
 
 from voltway.infra.lane import Lane, Row
 from voltway.monitoring.incidents.model import Severity
-from voltway.monitoring.notify.model import Told
+from voltway.monitoring.notify.model import Told, allowed_at, conditions_from_json
 from voltway.monitoring.notify.sender import Letter, Sent
 from voltway.monitoring.notify.texts import Doubt, Surroundings, write_message
 
@@ -64,7 +64,7 @@ def compose_due(lane: Lane, now: datetime, public_url: str) -> int:
     along what still waits of the same incident, so that its end is never told before its beginning.
     """
     with lane.transaction():
-        due = _take_due(lane, now)
+        due = _postpone_quiet(lane, _take_due(lane, now), now)
         batches: dict[tuple[int, str], list[Row]] = {}
         for row in due:
             part = f"held {row['due_at']}" if row["held"] else f"incident {row['incident_id']}"
@@ -81,7 +81,8 @@ def _take_due(lane: Lane, now: datetime) -> Sequence[Row]:
              SELECT route_id, incident_id FROM notification
               WHERE batch_id IS NULL AND due_at <= %(now)s ORDER BY due_at, notification_id LIMIT %(limit)s)
            SELECT notification_id, operator_id, route_id, incident_id, at, due_at,
-                  held AND due_at <= %(now)s AS held, document
+                  held AND due_at <= %(now)s AS held, document,
+                  (SELECT r.document FROM notification_route r WHERE r.route_id = n.route_id) AS route
              FROM notification n
             WHERE batch_id IS NULL AND at <= %(now)s
               AND (due_at <= %(now)s
@@ -91,6 +92,31 @@ def _take_due(lane: Lane, now: datetime) -> Sequence[Row]:
         now=now,
         limit=MAX_COMPOSED,
     )
+
+
+def _postpone_quiet(lane: Lane, rows: Sequence[Row], now: datetime) -> list[Row]:
+    """Return what may be told now; the rest waits on: it became due while nobody could send, and now it is quiet.
+
+    What belongs to an incident that passes is told with it.
+    """
+    allowed = {
+        row["notification_id"]: allowed_at(conditions_from_json(row["route"]), Told.from_json(row["document"]), now)
+        for row in rows
+    }
+    passing = {
+        (row["route_id"], row["incident_id"])
+        for row in rows
+        if row["due_at"] <= now and allowed[row["notification_id"]] <= now
+    }
+    kept = [row for row in rows if (row["route_id"], row["incident_id"]) in passing]
+    for row in rows:
+        if row["due_at"] <= now and (row["route_id"], row["incident_id"]) not in passing:
+            lane.run(
+                "UPDATE notification SET due_at = %(at)s, held = true WHERE notification_id = %(id)s",
+                at=allowed[row["notification_id"]],
+                id=row["notification_id"],
+            )
+    return kept
 
 
 def _merged(batches: list[list[Row]]) -> list[list[Row]]:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from voltway.kernel.clock import parse_rfc3339, to_micros, to_rfc3339
 from voltway.kernel.ids import OperatorId
 from voltway.monitoring.incidents.model import ChangeKind, IncidentChange, Severity
-from voltway.monitoring.notify.schedule import Event, Hours, Schedule, Window
+from voltway.monitoring.notify.schedule import Event, Hours, Schedule, Window, quiet_end
 
 TOLD_BY_DEFAULT = frozenset({
     ChangeKind.OPENED, ChangeKind.WORSENED, ChangeKind.REMEDIED, ChangeKind.RESOLVED, ChangeKind.REOPENED,
@@ -148,9 +148,17 @@ def wants(route: Route, change: IncidentChange, place: Place) -> bool:
     )
 
 
-def event_of(change: IncidentChange) -> Event:
-    """Return a change as the schedule sees it."""
-    return Event(change.at, is_critical=change.incident.severity is Severity.CRITICAL)
+def event_of(change: IncidentChange, now: datetime) -> Event:
+    """Return a change as the schedule sees it: what came late is told by the clock of today, not of then."""
+    return Event(max(change.at, now), is_critical=change.incident.severity is Severity.CRITICAL)
+
+
+def allowed_at(conditions: Conditions, told: Told, now: datetime) -> datetime:
+    """Return when something that is due may be told: now, or after the quiet hours that have begun meanwhile."""
+    schedule = conditions.schedule
+    if told.severity is Severity.CRITICAL and schedule.critical_passes:
+        return now
+    return quiet_end(schedule.quiet, now, conditions.zone(told.time_zone))
 
 
 def conditions_to_json(conditions: Conditions) -> dict[str, Any]:

@@ -6,7 +6,7 @@ courier's and the job queue's business, so that nothing is told that did not hap
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from voltway.infra.db import Transaction
 from voltway.infra.jobs import Jobs
@@ -32,6 +32,7 @@ class Notifier:
     def __init__(self, jobs: Jobs, *, public_url: str = "", clock: Clock = wall_clock) -> None:
         self.events = Events(jobs, clock=clock)
         self._public_url = public_url
+        self._now = clock
 
     async def on_changes(self, tx: Transaction, changes: Sequence[IncidentChange]) -> None:
         """Write what follows from a batch of changes (of any operators, under either role); again changes nothing."""
@@ -41,8 +42,9 @@ class Notifier:
         await self.events.publish_all(tx, [self._event(change, place) for change, place in placed])
         routes = await store.routes_of(tx, sorted({change.incident.operator_id for change in changes}))
         waiting = await store.waiting_digests(tx, [route.route_id for route in routes])
+        now = self._now()
         rows = [
-            _notification(route, change, place, waiting)
+            _notification(route, Pending(change, place, now), waiting)
             for change, place in placed
             for route in routes
             if wants(route, change, place)
@@ -54,11 +56,20 @@ class Notifier:
         return NewEvent(change.incident.operator_id, change_key(change), event_type(change), change.at, data)
 
 
-def _notification(route: Route, change: IncidentChange, place: Place, waiting: dict[int, datetime]) -> dict[str, Any]:
+class Pending(NamedTuple):
+    """A change that is to be told: where, and what the clock says as it is planned."""
+
+    change: IncidentChange
+    place: Place
+    now: datetime
+
+
+def _notification(route: Route, pending: Pending, waiting: dict[int, datetime]) -> dict[str, Any]:
     """Return the row of one change for one route; a digest that begins with it is noted in `waiting`."""
-    conditions = route.conditions
-    due_at = due(conditions.schedule, event_of(change), conditions.zone(place.time_zone), waiting.get(route.route_id))
-    held = due_at > change.at
+    change, place, now = pending
+    conditions, event = route.conditions, event_of(change, now)
+    due_at = due(conditions.schedule, event, conditions.zone(place.time_zone), waiting.get(route.route_id))
+    held = due_at > event.at
     if held:
         waiting[route.route_id] = due_at
     return {
