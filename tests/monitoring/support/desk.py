@@ -55,8 +55,8 @@ class Desk:
     ) -> int:  # fmt: skip
         """Enter a station."""
         (row,) = self._run(
-            """INSERT INTO station (operator_id, identity, name, location_id)
-               VALUES (%s, %s, %s, (SELECT location_id FROM location WHERE operator_id = %s)) RETURNING station_id""",
+            """INSERT INTO station (operator_id, identity, name, vendor, location_id) VALUES (%s, %s, %s, 'ACME',
+                 (SELECT location_id FROM location WHERE operator_id = %s)) RETURNING station_id""",
             operator_id, identity, name, operator_id,
         )  # fmt: skip
         self.stations[identity] = row[0]
@@ -245,9 +245,10 @@ class Desk:
         )  # fmt: skip
 
 
-def mrec_text(code: str) -> str | None:
-    """Word one error code, as the mapping of incidents does."""
-    return {"GroundFailure": "ground fault in the supply", "E42": "contactor welded"}.get(code)
+def mrec_text(vendor: str, error_code: str, vendor_error_code: str) -> str | None:
+    """Word a fault as the mapping of incidents does: the vendor's own code where that vendor's is known."""
+    own = {("ACME", "E42"): "contactor welded"}.get((vendor, vendor_error_code))
+    return own or {"GroundFailure": "ground fault in the supply"}.get(error_code)
 
 
 def support_router(database: Database, **options: Any) -> Any:

@@ -75,6 +75,7 @@ async def gather(
             sessions=tuple(it for it in others[number] if it != case.subject),
             evse_ids=() if station is None else tuple(station.evse_ids),
             approval="approved" if station is None else station.approval,
+            vendor="" if station is None else station.vendor or "",
             plug_limit_s=None if station is None else limits.get(station.station_id),
             token_standing=_bare(case, standing).token_standing,
         )

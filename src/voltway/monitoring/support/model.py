@@ -245,6 +245,7 @@ class Evidence:
     sessions: tuple[SessionFacts, ...] = ()
     evse_ids: tuple[int, ...] = ()
     approval: str = "approved"
+    vendor: str = ""
     plug_limit_s: int | None = None
     """What the station allows between authorisation and plug, where it told us."""
     token_standing: str | None = None

@@ -5,6 +5,7 @@ Everything happens in one transaction, so that the sentence and the messages beh
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from voltway.httpapi.caller import Caller
 from voltway.identity.model import IdToken, match_key_of
@@ -49,8 +50,8 @@ class AccountRef:
 
 AccountLookup = Callable[[Transaction, str], Awaitable[Sequence[AccountRef]]]
 """Finds accounts by a telephone number or a token, within the transaction of the operator that asks."""
-MrecText = Callable[[str], str | None]
-"""Words an error code as the ChargeX minimum required error code says it; None where it has none."""
+MrecText = Callable[[str, str, str], str | None]
+"""Words (vendor, error code, vendor's code) as the ChargeX minimum required error code; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,19 +222,17 @@ class Support:
         )
 
     def _found(self, case: Case, gathered: Gathered) -> Found:
-        now = self._now()
+        now, fault_text = self._now(), partial(self._fault_text, gathered.evidence.vendor)
         if isinstance(case.subject, SessionFacts):
-            return explain_session(session_causes.Look(case.subject, gathered.evidence, now, self._fault_text))
-        look = start_causes.Look(case.subject, gathered.evidence, now, self._fault_text)
+            return explain_session(session_causes.Look(case.subject, gathered.evidence, now, fault_text))
+        look = start_causes.Look(case.subject, gathered.evidence, now, fault_text)
         return explain_attempt(look) if isinstance(case.subject, Attempt) else explain_silence(look)
 
-    def _fault_text(self, error_code: str, vendor_error_code: str) -> str:
+    def _fault_text(self, vendor: str, error_code: str, vendor_error_code: str) -> str:
         codes = [code for code in (error_code, vendor_error_code) if code and code != "NoError"]
         if not codes:
             return "it named no error code"
-        meaning = None
-        if self._mrec_text is not None:
-            meaning = next((text for code in reversed(codes) if (text := self._mrec_text(code))), None)
+        meaning = None if self._mrec_text is None else self._mrec_text(vendor, error_code, vendor_error_code)
         return ", ".join(codes) + (f": {meaning}" if meaning else "")
 
 

@@ -49,6 +49,7 @@ class FoundStation:
     identity: str
     name: str | None
     approval: str
+    vendor: str | None
     location_id: int | None
     location_code: str | None
     location_name: str | None
@@ -81,7 +82,7 @@ async def tokens_like(tx: Transaction, part: str) -> list[IdToken]:
     return [IdToken(**row) for row in await fetch_all(tx, sql, part=like_pattern(part), limit=MOST_STATIONS)]
 
 
-_STATION = """SELECT t.station_id, t.identity, t.name, t.approval, t.location_id, l.code AS location_code,
+_STATION = """SELECT t.station_id, t.identity, t.name, t.approval, t.vendor, t.location_id, l.code AS location_code,
          l.name AS location_name, coalesce(l.time_zone, (SELECT o.time_zone FROM operator o WHERE o.operator_id =
            t.operator_id)) AS time_zone, coalesce(k.connected, false) AS connected, k.last_seen_at,
          ARRAY(SELECT e.evse_id FROM evse e WHERE e.station_id = t.station_id AND e.evse_id > 0 ORDER BY 1) AS evse_ids
