@@ -98,22 +98,24 @@ def running_peer() -> Iterator[Contestant]:
 
 
 @contextmanager
-def running_voltway() -> Iterator[Contestant]:
-    """Run the empty product, every station and token accepted, on a data folder of its own."""
+def running_up(*arguments: str, environ: dict[str, str] | None = None) -> Iterator[dict[str, Any]]:
+    """Run `voltway up` on an empty data folder and free ports; yield its run.json."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voltway-bench-")))
         log = folder / "bench.log"
-        environ = _without_settings() | {
-            "VOLTWAY_DATA_DIR": str(folder / "data"),
-            "VOLTWAY_OCPP_PORT": "0",
-            "VOLTWAY_HTTP_PORT": "0",
-            "VOLTWAY_UNKNOWN_STATIONS": "accept",
-            "VOLTWAY_UNKNOWN_TOKENS": "accept_unbilled",
-        }
+        given = {"VOLTWAY_DATA_DIR": str(folder / "data"), "VOLTWAY_OCPP_PORT": "0", "VOLTWAY_HTTP_PORT": "0"}
         with log.open("wb") as output:
-            process = _start([str(_voltway_command()), "up"], env=environ, stdout=output, stderr=output)
+            command = [str(_voltway_command()), "up", *arguments]
+            process = _start(command, env=_without_settings() | given | (environ or {}), stdout=output, stderr=output)
         stack.callback(_end, process, signal.SIGTERM)
-        run = _wait_for_run_file(process, folder / "data" / "run.json", log)
+        yield _wait_for_run_file(process, folder / "data" / "run.json", log)
+
+
+@contextmanager
+def running_voltway() -> Iterator[Contestant]:
+    """Run the empty product, every station and token accepted, on a data folder of its own."""
+    environ = {"VOLTWAY_UNKNOWN_STATIONS": "accept", "VOLTWAY_UNKNOWN_TOKENS": "accept_unbilled"}
+    with running_up(environ=environ) as run:
         pids = dict(run["pids"])
         gateway, database = pids.pop("gateway"), pids.pop("postgres")
         yield Contestant("voltway", run["ocpp_url"], gateway, database, tuple(pids.values()), run["database_url"])

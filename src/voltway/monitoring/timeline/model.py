@@ -125,9 +125,13 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that is known of one EVSE within a window; sequences may come in any order, with duplicates."""
+    """All that is known of one EVSE within a window; sequences may come in any order, with duplicates.
+
+    `stale_since`: the end of a long outage before the window, where its links are not among the connections.
+    """
 
     connections: tuple[Connection, ...] = ()
     statuses: tuple[Status, ...] = ()
     spells: tuple[Spell, ...] = ()
     requests: tuple[Request, ...] = ()
+    stale_since: datetime | None = None

@@ -128,7 +128,7 @@ def project(
         begin = min(firsts, default=None)
     if begin is None or begin > now:
         return Projection([], None)
-    state, found, index = _Now(began=begin), list[tuple[datetime, _Fused]](), 0
+    state, found, index = _Now(began=begin, stale_since=evidence.stale_since), list[tuple[datetime, _Fused]](), 0
     if not points or points[0].at > begin:
         found.append((begin, _fused(state, begin)))
     while index < len(points) and (at := points[index].at) <= now:
@@ -297,8 +297,11 @@ def _by_status(state: _Now, whole: Sequence[Status], own: Sequence[Status], at: 
 
 
 def _of_occupied(state: _Now) -> OperatorState:
-    ended = state.last_session_end
-    has_charged = ended is not None and (state.last_free is None or ended > state.last_free)
+    ended, known_since = (
+        state.last_session_end,
+        max((it for it in (state.last_free, state.stale_since) if it), default=None),
+    )
+    has_charged = ended is not None and (known_since is None or ended > known_since)
     return OperatorState.FINISHING if has_charged else OperatorState.PREPARING
 
 

@@ -6,8 +6,8 @@ by time alone (a link that fell silent, a hold that is over). What the memory ca
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from typing import NamedTuple
@@ -155,11 +155,13 @@ class Engine:
         evse.tail, evse.horizon = list(tail), since if is_continued else None
         station.learn(evse, evidence)
         begin = since if is_continued else station.row.commissioned_at
-        projection = project(station.evidence_of(evse), now, begin=begin, stale_after=self._stale_after)
+        # With all links at hand no outage is remembered only by its end.
+        full = replace(station.evidence_of(evse), stale_since=None)
+        projection = project(full, now, begin=begin, stale_after=self._stale_after)
         evse.due = projection.due
         if projection.due is not None:
             self._wake(projection.due, key.station_id, key.evse_id)
-        self._splice(outcome, station, evse, projection.intervals)
+        self._splice(outcome, station, evse, projection.intervals, is_certain=True)
         self._judge(outcome, now)
         return outcome
 
@@ -288,11 +290,12 @@ class Engine:
             self._splice(outcome, station, evse, projection.intervals)
 
     def _splice(
-        self, outcome: Outcome, station: StationMemory, evse: EvseMemory, projected: list[Interval]
+        self, outcome: Outcome, station: StationMemory, evse: EvseMemory, projected: list[Interval],
+        *, is_certain: bool = False,
     ) -> None:  # fmt: skip
         if not projected:
             return
-        found = spliced(evse.tail, projected)
+        found = spliced(evse.tail, projected, is_certain=is_certain)
         if found is None:
             outcome.late[evse.key] = projected[0].begin
             return
@@ -400,6 +403,20 @@ class Engine:
         if verdict.is_news(known):
             outcome.verdicts[key] = verdict
 
+    def site_code(self, location_id: int) -> str:
+        """Return how people call a site."""
+        sites = (stations for key, stations in self._sites.items() if key[1] == location_id)
+        return next((it.row.location_code for stations in sites for it in stations.values()), "")
+
+    def codes_of(self, place: Place) -> tuple[str, str, str]:
+        """Return the error code, the vendor's code and the words of an EVSE that is at fault."""
+        station = self.stations.get(place.station_id)
+        evse = station.evses.get(place.evse_id) if station is not None else None
+        if station is None or evse is None:
+            return "", "", ""
+        said = max((it for it in (*station.whole, *evse.statuses) if it.status == "faulted"), default=None)
+        return ("", "", "") if said is None else (said.error_code, said.vendor_error_code, said.info)
+
     def _station_view(self, station: StationMemory, now: datetime) -> StationView:
         view = self._views.get(station.row.station_id)
         if view is None:
@@ -408,12 +425,4 @@ class Engine:
         return view
 
 
-def verdicts_by_operator(outcome: Outcome) -> Mapping[OperatorId, dict[SymptomKey, Verdict]]:
-    """Return the verdicts of an outcome by operator."""
-    found: dict[OperatorId, dict[SymptomKey, Verdict]] = defaultdict(dict)
-    for key, verdict in outcome.verdicts.items():
-        found[key.operator_id][key] = verdict
-    return found
-
-
-__all__ = ["Engine", "Late", "Outcome", "SymptomKey", "verdicts_by_operator"]
+__all__ = ["Engine", "Late", "Outcome", "SymptomKey"]

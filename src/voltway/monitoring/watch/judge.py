@@ -18,7 +18,7 @@ class Verdict(NamedTuple):
     raised: bool
     cleared: bool
     due: datetime | None
-    sign: Sign | None = None
+    was: Symptom | None = None
 
     def is_news(self, known: Symptom | None) -> bool:
         """Say whether this differs from what was known in more than its value."""
@@ -44,7 +44,7 @@ class Judge(NamedTuple):
         if sign is None and known is None:
             return None
         found = step(known, sign, self.rule, place, now)
-        return Verdict(found.symptom, found.raised, found.cleared, found.due, sign)
+        return Verdict(found.symptom, found.raised, found.cleared, found.due, known)
 
 
 @dataclass(frozen=True, slots=True)

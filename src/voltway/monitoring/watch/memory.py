@@ -5,14 +5,16 @@ far as it is still in force, and evidence that comes later than that is projecte
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from uuid import UUID
 
 from voltway.kernel.ids import EvseId
 from voltway.monitoring.incidents.model import EvseView, MeterView, Notice, Place, SessionView, StationView
 from voltway.monitoring.timeline.model import Connection, Evidence, EvseKey, Interval, Request, Spell, Status
+from voltway.monitoring.timeline.projection import CARRY_OVER, covers_of
 from voltway.monitoring.watch.model import MeterRow, SessionRow, StationRow
 
 MOST_STATUSES, MOST_LINKS, MOST_SPELLS, MOST_INTERVALS = 8, 6, 4, 12
@@ -53,7 +55,9 @@ class EvseMemory:
             self._advance(kept[0].at)
         if len(self.spells) > 2 * MOST_SPELLS:
             ordered_spells = sorted(self.spells.values(), key=lambda it: (it.end is None, it.end or it.begin))
-            forgotten = [it for it in ordered_spells[:-MOST_SPELLS] if it.end is not None]
+            # The newest one that ended tells whether a car that stands there has been charged.
+            ended = [it for it in ordered_spells if it.end is not None]
+            forgotten = [it for it in ordered_spells[:-MOST_SPELLS] if it in ended[:-1]]
             for spell in forgotten:
                 del self.spells[spell.session_id]
             if forgotten:
@@ -89,6 +93,8 @@ class StationMemory:
     refusals: list[tuple[datetime, str]] = field(default_factory=list)
     expiries: dict[str, datetime] = field(default_factory=dict)
     horizon: datetime | None = None
+    stale_since: datetime | None = None
+    """The end of the last long outage whose links are forgotten."""
 
     def enter(self, row: StationRow) -> None:
         """Take in what was entered of the station; new EVSEs get a memory."""
@@ -174,6 +180,7 @@ class StationMemory:
             (*self.whole, *evse.statuses),
             tuple(evse.spells.values()),
             tuple(it for it in self.requests if it.evse_id in {0, evse_id}),
+            self.stale_since,
         )
 
     def horizon_of(self, evse: EvseMemory) -> datetime | None:
@@ -187,13 +194,37 @@ class StationMemory:
 
     def _forget_links(self) -> None:
         ordered = sorted(self.connections.values(), key=lambda it: (it.begin, it.link_id))
-        for link in ordered[:-MOST_LINKS]:
-            del self.connections[link.link_id]
+        self.connections = {it.link_id: it for it in ordered[-MOST_LINKS:]}
         # The oldest one that is kept tells how the outage before the horizon began.
-        self._advance(ordered[-MOST_LINKS + 1].begin)
+        horizon = ordered[-MOST_LINKS + 1].begin
+        stale_since = _last_long_outage(ordered, horizon)
+        if stale_since is not None:
+            self._discard_stale(stale_since)
+        self._advance(horizon)
+
+    def _discard_stale(self, stale_since: datetime) -> None:
+        """Words from before a long outage are worthless, and the links that show that outage are forgotten now."""
+        self.stale_since = stale_since
+        self.whole = _still_worth(self.whole, stale_since)
+        for evse in self.evses.values():
+            evse.statuses = _still_worth(evse.statuses, stale_since)
 
     def _advance(self, horizon: datetime) -> None:
         self.horizon = max(horizon, self.horizon or horizon)
+
+
+def _still_worth(statuses: set[Status], stale_since: datetime) -> set[Status]:
+    """Return what a long outage leaves: later words, and of earlier ones a connector's last, if it came afterwards."""
+    last = {it.connector_id: it for it in sorted(statuses) if it.at < stale_since}
+    kept = {it for it in last.values() if it.received_at >= stale_since}
+    return kept | {it for it in statuses if it.at >= stale_since}
+
+
+def _last_long_outage(links: Sequence[Connection], horizon: datetime) -> datetime | None:
+    """Return the end of the last outage up to the horizon that was long enough to make old words worthless."""
+    covers = covers_of(links)
+    ends = [two.begin for one, two in pairwise(covers) if two.begin - one.until > CARRY_OVER and two.begin <= horizon]
+    return ends[-1] if ends else None
 
 
 def take_session(evse: EvseMemory, row: SessionRow) -> datetime | None:

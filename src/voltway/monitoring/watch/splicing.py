@@ -16,10 +16,13 @@ class Change(NamedTuple):
     previous_end: datetime | None
 
 
-def spliced(tail: Sequence[Interval], projected: Sequence[Interval]) -> tuple[list[Interval], Change | None] | None:
+def spliced(
+    tail: Sequence[Interval], projected: Sequence[Interval], *, is_certain: bool = False
+) -> tuple[list[Interval], Change | None] | None:
     """Return the tail as it is now, and what changed; None where the projection contradicts what stood at its begin.
 
     Args:
+        is_certain: the projection is from all evidence: it is right, and what stood at its begin ends there.
         tail: the stored intervals that are remembered, in order; the last one has no end. Where the timeline is longer,
             one more than the projection needs is among them.
         projected: the intervals from some instant on, at least one.
@@ -34,7 +37,9 @@ def spliced(tail: Sequence[Interval], projected: Sequence[Interval]) -> tuple[li
         # What it was at the begin of the projection it has been since it began.
         fresh[0] = replace(base, end=first.end)
     elif base.begin < first.begin:
-        return None
+        if not is_certain:
+            return None
+        fresh = [replace(base, end=first.begin), *fresh]
     before = tail[index - 1].end if index else None
     return [*tail[:index], *fresh], _change_of(tail[index:], fresh, before)
 

@@ -222,11 +222,15 @@ _STATUSES_BEFORE = """
               AND CAST(v.data->>'connector_id' AS int) = c.connector_id
             ORDER BY v.received_at DESC LIMIT 1) e
      WHERE c.station_id = ANY(:ids)"""
+# Among the links before the window must be those around the last long outage: it made older words worthless.
 _LINKS_SINCE = """
-    SELECT station_id, link_id, connected_at, disconnected_at, last_seen_at FROM connection c
-     WHERE station_id = ANY(:ids)
-       AND (last_seen_at >= :since OR connected_at >= (SELECT max(connected_at) FROM connection b
-             WHERE b.station_id = c.station_id AND b.connected_at < :since))"""
+    SELECT c.* FROM unnest(CAST(:ids AS bigint[])) AS q(id)
+     CROSS JOIN LATERAL (
+       (SELECT station_id, link_id, connected_at, disconnected_at, last_seen_at FROM connection
+         WHERE station_id = q.id AND connected_at >= :since)
+       UNION ALL
+       (SELECT station_id, link_id, connected_at, disconnected_at, last_seen_at FROM connection
+         WHERE station_id = q.id AND connected_at < :since ORDER BY connected_at DESC LIMIT 50)) c"""
 _REQUESTS_SINCE = """
     SELECT station_id, evse_id, operative, requested_at, acknowledgement FROM availability_request r
      WHERE station_id = ANY(:ids)
