@@ -71,7 +71,8 @@ async def test_the_uk_is_asked_by_year_month_or_span(database_url: str) -> None:
             found = await _get(api, law="uk", **period)
             assert (found["uptime_percent"], found["ineligible_reliable_percent"]) == ("100.000", "100.000")
             assert found["items"][0]["neutral_minutes"] == "2880.00"
-        assert found["items"][0]["minutes"] == "10080.00"
+        week = await _get(api, law="uk", **{"from": "2026-03-02T00:00:00Z", "to": "2026-03-09T00:00:00Z"})
+        assert week["items"][0]["minutes"] == "10080.00"
 
 
 async def test_a_contract_is_entered_used_and_deleted(database_url: str) -> None:

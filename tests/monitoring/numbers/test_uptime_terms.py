@@ -197,3 +197,56 @@ def test_whatever_a_contract_holds_it_is_read_or_refused(document: dict[str, Any
         assert parse_contract("C", document).code == "C"
     except InvalidInput as error:
         assert error.faults  # noqa: PT017
+
+
+def test_an_outage_that_goes_on_ends_with_the_service_for_now() -> None:
+    """A running interval counts up to now and no further; the rest of the month is not yet anything."""
+    running = past_of([interval(at(0), at(10), OperatorState.AVAILABLE), interval(at(10), None, OperatorState.FAULTED)])
+    past = replace(running, service=span_of(at(0), at(30)))
+    port = nevi_port(past, Month(2026, 3))
+    assert (port.service_us, port.outage_us) == (30 * MINUTE_US, 20 * MINUTE_US)
+    assert [(one.begin_at, one.end_at) for one in port.outages] == [(at(10), at(30))]
+    before = replace(running, service=span_of(at(0), at(5)))
+    assert nevi_port(before, Month(2026, 3)).outage_us == 0
+
+
+def test_a_decommissioned_port_is_out_of_its_later_months() -> None:
+    """Decommissioned in mid-month: what is broken afterwards is nobody's outage."""
+    past = replace(past_of(_offline(0, 90)), service=span_of(at(0), at(60)))
+    assert nevi_port(past, Month(2026, 3)).outage_us == 60 * MINUTE_US
+    assert nevi_port(past, Month(2027, 3)).service_us == 0
+    assert uk_network([past], span_of(at(60), at(90))).ports == ()
+
+
+@pytest.mark.parametrize(("minutes", "counted"), [(14, 0), (15, 0), (16, 1), (45, 30)])
+def test_the_grace_is_taken_from_each_outage(minutes: int, counted: int) -> None:
+    """Two outages of one length, an hour apart, each less its fifteen minutes."""
+    past = past_of([*_offline(0, minutes), *_up(minutes, 60), *_offline(60, 60 + minutes), *_up(60 + minutes, 200)])
+    contract = parse_contract("C", {"target_percent": 99, "grace_s": 900})
+    assert sla_result([past], contract, Month(2026, 3)).ports[0].down_us == 2 * counted * MINUTE_US
+
+
+def test_adjacent_outages_of_several_states_have_one_grace() -> None:
+    """Offline for ten minutes and then faulted for ten is twenty minutes down, listed as two stretches."""
+    fault = interval(at(10), at(20), OperatorState.FAULTED, "GroundFailure")
+    past = past_of([*_offline(0, 10), fault, *_up(20, 100)])
+    port = sla_result([past], parse_contract("C", {"target_percent": 99, "grace_s": 900}), Month(2026, 3)).ports[0]
+    assert port.down_us == 5 * MINUTE_US
+    assert [(one.state.value, one.cause) for one in port.outages] == [("offline", ""), ("faulted", "GroundFailure")]
+
+
+def test_ninety_seven_percent_exactly_is_not_greater_than_it() -> None:
+    """NEVI's target must be exceeded, the UK's and a contract's reached."""
+    minutes = 525_600 * 3 // 100
+    begin = at(0)
+    past = PortPast(
+        port_of(), span_of(begin, begin + timedelta(days=365)), begin,
+        (interval(begin, begin + timedelta(minutes=minutes), OperatorState.OFFLINE),),
+    )  # fmt: skip
+    port = nevi_port(past, Month(2027, 2))
+    assert (port.percent, port.is_met) == (Fraction(97), False)
+    broken = past_of([*_up(0, 99), interval(at(99), at(100), OperatorState.FAULTED)])
+    reached = uk_network([broken], span_of(at(0), at(100)))
+    assert (reached.percent, reached.is_met) == (Fraction(99), True)
+    judged = sla_result([broken], parse_contract("C", {"target_percent": 99}), Month(2026, 3))
+    assert (judged.percent, judged.is_met) == (Fraction(99), True)
