@@ -5,15 +5,14 @@ projected again from the archive: what the worker does with a database, without 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from rig.lab.archive import Archive
+from rig.lab.desk import Desk
 from rig.lab.ledger import OPERATOR, Ledger
 from rig.lab.network import Network, SiteSpec, StationSpec
-from rig.lab.stream import Event, Opening, Place
+from rig.lab.stream import Event, Opening
 from voltway.kernel.ids import StationId
-from voltway.monitoring.incidents.life import REOPEN_WITHIN
 from voltway.monitoring.incidents.model import Rule
 from voltway.monitoring.timeline.model import EvseKey, Interval
 from voltway.monitoring.watch.engine import Engine, Outcome
@@ -26,27 +25,6 @@ TRIM_EVERY = timedelta(hours=6)
 LATE_WAIT = timedelta(minutes=2)
 
 
-@dataclass(slots=True)
-class _Incidents:
-    """Which incidents are open, by rule and place, and when those that are over ended."""
-
-    open_at: dict[tuple[str, Place], datetime] = field(default_factory=dict)
-    ended_at: dict[tuple[str, Place], datetime] = field(default_factory=dict)
-
-    def take(self, outcome: Outcome, now: datetime) -> Iterator[Opening]:
-        """Take verdicts in and yield what was opened; what returns soon is the same incident."""
-        for key, verdict in outcome.verdicts.items():
-            group = (key.rule, Place(*key.place))
-            if verdict.cleared and group in self.open_at:
-                del self.open_at[group]
-                self.ended_at[group] = now
-            if verdict.raised and group not in self.open_at:
-                self.open_at[group] = now
-                ended_at = self.ended_at.get(group)
-                if ended_at is None or now - ended_at > REOPEN_WITHIN:
-                    yield Opening(key.rule, group[1], now, verdict.symptom.detail if verdict.symptom else "")
-
-
 class WatchEngine:
     """Events in, openings out; a batch of events is judged when time passes, as the worker reads them in batches."""
 
@@ -57,7 +35,7 @@ class WatchEngine:
             (station.station_id, evse.evse_id): evse.power_w for station in network.stations for evse in station.evses
         })  # fmt: skip
         self._archive = Archive()
-        self._incidents = _Incidents()
+        self._desk = Desk(self.engine, rules)
         self._facts = Facts(
             stations=[_row(site, station, begin) for site in network.sites for station in site.stations]
         )
@@ -91,7 +69,7 @@ class WatchEngine:
         for key, since in outcome.late.items():
             first, noted = self._late.get(key, (since, now))
             self._late[key] = (min(first, since), noted)
-        yield from self._incidents.take(outcome, now)
+        yield from self._desk.settle(outcome, now)
 
     def _relearn(self, now: datetime) -> Iterator[Opening]:
         """Project again what late evidence touched, once it has waited for more to come."""
