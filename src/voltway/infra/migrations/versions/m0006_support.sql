@@ -16,12 +16,12 @@ ALTER TABLE station_event ADD COLUMN presented_key text
   GENERATED ALWAYS AS (CASE WHEN action = 'Authorize' THEN lower(btrim(data ->> 'token')) END) STORED;
 CREATE INDEX station_event_by_token ON station_event (operator_id, presented_key, received_at)
   WHERE presented_key IS NOT NULL;
--- Who sent a station what, and when.
 -- For which token somebody asked a station to start, by our verb or by the action of either OCPP version.
 ALTER TABLE audit ADD COLUMN asked_key text GENERATED ALWAYS AS (lower(btrim(coalesce(
   detail -> 'sent' -> 'args' ->> 'token', detail -> 'sent' -> 'payload' ->> 'idTag',
   detail -> 'sent' -> 'payload' -> 'idToken' ->> 'idToken')))) STORED;
 CREATE INDEX audit_by_asked ON audit (operator_id, asked_key, at) WHERE asked_key IS NOT NULL;
+-- Who sent a station what, and when.
 CREATE INDEX audit_by_target ON audit (operator_id, target, at);
 -- Incidents of a whole site: what its stations share.
 CREATE INDEX incident_by_site ON incident (location_id, opened_at DESC) WHERE station_id IS NULL;
