@@ -37,6 +37,8 @@ def decide_step(
     step = ladder.steps[number]
     if not step.is_command:
         return Run(number)
+    if (unfit := _unfit(step, facts)) is not None:
+        return Skip(unfit)
     if (skip := _skip(ladder, step, history, facts)) is not None:
         return skip
     if (wait := _wait(ladder, step, history, facts, now)) is None:
@@ -54,18 +56,22 @@ def _next_number(history: Sequence[Past]) -> int:
 def _skip(ladder: Ladder, step: Step, history: Sequence[Past], facts: Facts) -> Skip | None:
     vain = sum(past.is_ours and past.result == "did_not_help" and past.action != "ticket" for past in history)
     runs, helped = facts.success.get(step.key, (0, 0))
-    if not facts.has_station:
-        return Skip("the incident is not of one station")
-    if step.action == "unlock" and not facts.evse_id:
-        return Skip("the incident names no EVSE to unlock")
     if vain >= ladder.stop_if_no_help:
         return Skip(f"{vain} steps did not help")
     if facts.harms.get(step.key, 0) > ladder.harms_allowed:
         return Skip("harmed before", is_blocked=True)
-    if step.action == "availability_cycle" and facts.is_closed_by_intent:
-        return Skip("somebody closed it on purpose")
     if ladder.skip_below is not None and runs >= ladder.skip_after_runs and helped < ladder.skip_below * runs:
         return Skip(f"helped only {helped} of {runs} times on this product", is_blocked=True)
+    return None
+
+
+def _unfit(step: Step, facts: Facts) -> str | None:
+    if not facts.has_station:
+        return "the incident is not of one station"
+    if step.action == "unlock" and not facts.evse_id:
+        return "the incident names no EVSE to unlock"
+    if step.action == "availability_cycle" and facts.is_closed_by_intent:
+        return "somebody closed it on purpose"
     return None
 
 

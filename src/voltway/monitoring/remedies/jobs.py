@@ -3,7 +3,8 @@
     planned ─ claim (commit) ─▶ claimed ─ command ─▶ sent ─ judge ─▶ ended ─▶ next step planned
                   └ killed: after deadline and grace the raw log says whether it was sent
 
-A transaction that holds the run's lock lives as long as its runner; a dead one's is free at once, a paused one's is not.
+A transaction that holds the run's lock lives as long as its runner; a dead one's
+is free at once, a paused one's is not.
 The ingest pool must have more than twice `AT_ONCE` connections.
 """
 
@@ -24,7 +25,7 @@ from voltway.monitoring.remedies import store
 from voltway.monitoring.remedies.commanding import OPENING, Sent, find_sent, order_of
 from voltway.monitoring.remedies.decide import next_step
 from voltway.monitoring.remedies.model import RESETS, Run, Skip, Stop, Wait
-from voltway.monitoring.remedies.planning import Scene, Ties, is_current, planned, scene_of
+from voltway.monitoring.remedies.planning import Scene, Ties, by_hand, is_current, planned, scene_of
 from voltway.monitoring.remedies.store import StoredRun
 from voltway.stations.commands import Commands, Outcome
 
@@ -47,8 +48,7 @@ class Runner:
     Args:
         ingest: a pool of the ingest role, which sees every operator.
         commands: the way to a station.
-        timeout_s: how long a station has for its answer.
-        grace_s: how much later than that the raw log is complete.
+        limits_s: how long a station has for its answer, and how much later than that the raw log is complete.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Runner:
         ties: Ties,
         *,
         clock: Clock = wall_clock,
-        limits_s: tuple[float, float] = (30.0, 15.0),
+        limits_s: tuple[float, float] = (30.0, 30.0),
     ) -> None:
         self._database = ingest
         self._commands = commands
@@ -128,9 +128,14 @@ class Runner:
         if incident is None or scene is None:
             await self._close(tx, it, "cancelled", "its incident or ladder is gone")
             return None
+        history = await store.history_of(tx, it, now)
         if it.manual:
+            decision = Run(0) if it.forced else by_hand(scene, it.rung, history, now)
+            if not isinstance(decision, Run):
+                await self._close(tx, it, "skipped", decision.why)
+                return None
             return await self._carry_out(tx, it, incident, scene)
-        match next_step(scene.ladder, await store.history_of(tx, it, now), scene.facts, now):
+        match next_step(scene.ladder, history, scene.facts, now):
             case Run():
                 return await self._carry_out(tx, it, incident, scene)
             case Wait(until, why):
@@ -199,6 +204,9 @@ class Runner:
 
     async def _put_back(self, tx: Transaction, it: StoredRun, word: str, *, wait_s: float = RETRY_S) -> None:
         """It was not sent: the same row is due again, with its limits looked at anew."""
+        if it.manual and it.phase != OPENING and word in _NOT_SENT:
+            await self._refuse(tx, it, word)
+            return
         state = "between" if it.phase == OPENING else "planned"
         due_at = self._now() + timedelta(seconds=wait_s)
         # `claimed_at` of a cycle stays: it says since when the place is closed by us.

@@ -35,7 +35,8 @@ async def put_ladder(tx: Transaction, operator_id: OperatorId, ladder: Ladder, n
         tx,
         """INSERT INTO remedy_ladder (operator_id, code, document, updated_at)
            VALUES (:operator_id, :code, CAST(:document AS json), :now)
-           ON CONFLICT (operator_id, code) DO UPDATE SET document = excluded.document, updated_at = excluded.updated_at""",
+           ON CONFLICT (operator_id, code)
+           DO UPDATE SET document = excluded.document, updated_at = excluded.updated_at""",
         operator_id=operator_id,
         code=ladder.code,
         document=orjson.dumps(document).decode(),

@@ -75,7 +75,7 @@ class Ladder:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A run as the decision sees it; `is_ours`: of this incident, ladder and round. `at`: when it was sent, if it was."""
+    """A run as the decision sees it; `is_ours`: of this incident, ladder and round; `at`: when it was sent."""
 
     step: int
     action: str

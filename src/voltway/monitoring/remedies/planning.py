@@ -1,7 +1,7 @@
 """From rows to decisions: the facts of a station, the plan of a step, shared by the service and the runner."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -11,7 +11,8 @@ from voltway.infra.sql import Row
 from voltway.kernel.ids import OperatorId
 from voltway.monitoring.incidents.model import Incident, Rule
 from voltway.monitoring.remedies import ladder_store, store
-from voltway.monitoring.remedies.model import Facts, Ladder, Mode
+from voltway.monitoring.remedies.decide import decide_step
+from voltway.monitoring.remedies.model import Decision, Facts, Ladder, Mode, Past, Step
 from voltway.monitoring.remedies.store import NewRun, StoredRun
 
 RulesOf = Callable[[Transaction, OperatorId], Awaitable[Mapping[str, Rule]]]
@@ -67,11 +68,19 @@ def planned(
     )  # fmt: skip
 
 
+def by_hand(scene: Scene, rung: Step, history: Sequence[Past], now: datetime) -> Decision:
+    """Say whether a person may run a step now: the ladder's limits hold, its mode and its order do not."""
+    ladder = replace(scene.ladder, steps=(rung,), stop_if_no_help=10**6)
+    return decide_step(ladder, 0, history, scene.facts, now)
+
+
 async def scene_of(
     tx: Transaction, it: NewRun | StoredRun, incident: Incident | None, now: datetime
 ) -> Scene | None:  # fmt: skip
     """Read what a decision stands on; None where the ladder is gone."""
     ladder = (await ladder_store.ladders_of(tx, it.operator_id)).get(it.ladder)
+    if ladder is None and it.manual:
+        ladder = Ladder(it.ladder, "By hand", (it.rung,))
     if ladder is None:
         return None
     mode = await ladder_store.mode_of(tx, it.operator_id, it.ladder)

@@ -1,4 +1,7 @@
-"""Table of remedies' runs, and what is read beside it of stations. Works under both roles: writes name their operator."""
+"""Table of remedies' runs, and what is read beside it of stations.
+
+Works under both roles: every statement that writes names its operator.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -89,8 +92,8 @@ async def insert_run(tx: Transaction, new: NewRun) -> int | None:
     """Plan a step once per incident, ladder, step and round; None where it was planned already."""
     row = await fetch_one(
         tx,
-        """INSERT INTO remedy_run (operator_id, incident_id, rule, ladder, round, step, manual, forced, asked_by, action,
-             document, station_id, evse_id, state, planned_at, planned_for, due_at)
+        """INSERT INTO remedy_run (operator_id, incident_id, rule, ladder, round, step, manual, forced, asked_by,
+             action, document, station_id, evse_id, state, planned_at, planned_for, due_at)
            VALUES (:operator_id, :incident_id, :rule, :ladder, :round, :step, :manual, :forced, :asked_by, :action,
              CAST(:document AS json), :station_id, :evse_id, 'planned', :planned_at, :due_at, :due_at)
            ON CONFLICT (incident_id, ladder, step, round) WHERE NOT manual DO NOTHING RETURNING run_id""",
