@@ -279,6 +279,19 @@ async def test_a_delivery_whose_worker_was_killed_is_picked_up(stage: Stage) -> 
     assert len(stage.receiver.requests) == 2
 
 
+async def test_clocks_may_differ_a_little(stage: Stage) -> None:
+    """The job runs by PostgreSQL's clock; a worker that is some seconds behind sends all the same, not much sooner."""
+    await stage.enter()
+    await stage.tell(make_change())
+    stage.clock.advance(seconds=-60)
+    await stage.run_all()
+    assert stage.receiver.requests == []
+    stage.clock.advance(seconds=35)
+    ((delivery_id,),) = run_sql(stage.url, "SELECT delivery_id FROM webhook_delivery")
+    await stage.webhooks.deliver(1, delivery_id)
+    assert len(stage.receiver.requests) == 1
+
+
 async def test_private_addresses_are_refused(stage: Stage) -> None:
     """As the endpoint is entered, and once more at each delivery: a name may change its mind."""
     strict = Webhooks(stage.database, stage.jobs, HttpClient(), clock=stage.clock)

@@ -15,6 +15,10 @@ _WEBHOOK = """webhook_id, url, description, types, enabled, disabled_reason, old
 _WANTS = """(types = '{}' OR e.type = ANY(types) OR split_part(e.type, '.', 1) || '.*' = ANY(types))"""
 
 
+CLOCK_SKEW = timedelta(seconds=30)
+"""A job runs at its time by PostgreSQL's clock, which may be a little ahead of the worker's."""
+
+
 class DeliveryKey(NamedTuple):
     """Which delivery, and whose."""
 
@@ -227,12 +231,13 @@ async def claim(tx: Transaction, delivery_id: int, now: datetime) -> Claim | Non
         """UPDATE webhook_delivery d SET state = 'sending', claimed_at = :now, attempts = d.attempts + 1
              FROM webhook w
             WHERE w.webhook_id = d.webhook_id AND d.delivery_id = :delivery_id
-              AND d.operator_id = voltway_operator() AND d.state = 'pending' AND d.next_at <= :now
+              AND d.operator_id = voltway_operator() AND d.state = 'pending' AND d.next_at <= :due_by
         RETURNING d.delivery_id, d.webhook_id, w.url, w.enabled, d.message_id, d.body, d.attempts,
                   array_remove(ARRAY[w.secret, CASE WHEN w.old_secret_until > :now THEN w.old_secret END], NULL)
                     AS secrets""",
         delivery_id=delivery_id,
         now=now,
+        due_by=now + CLOCK_SKEW,
     )
     return None if row is None else Claim(**{**row, "secrets": tuple(row["secrets"])})
 
