@@ -2,9 +2,11 @@
 
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
+import orjson
 import pytest
 from tests.monitoring.notify.fake_smtp import Mailbox, running_mailbox
 
@@ -101,9 +103,11 @@ def test_every_kind_of_target_is_one_that_apprise_knows() -> None:
 class _Chat(BaseHTTPRequestHandler):
     bodies: list[bytes] = []  # noqa: RUF012 - one server a test
 
+    status = 200
+
     def do_POST(self) -> None:
         self.bodies.append(self.rfile.read(int(self.headers["content-length"])))
-        self.send_response(200)
+        self.send_response(self.status)
         self.end_headers()
         self.wfile.write(b"{}")
 
@@ -114,6 +118,7 @@ class _Chat(BaseHTTPRequestHandler):
 @pytest.fixture
 def chat_port() -> Iterator[int]:
     _Chat.bodies.clear()
+    _Chat.status = 200
     with HTTPServer(("127.0.0.1", 0), _Chat) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
@@ -148,3 +153,51 @@ def test_an_error_tells_no_secret(chat_port: int) -> None:
 def test_what_apprise_does_not_understand_is_hopeless() -> None:
     assert send("slack://x", LETTER).is_hopeless
     assert send("nonsense", LETTER).is_hopeless
+
+
+def test_chat_gets_text_and_the_subject_once(chat_port: int) -> None:
+    """The first line is the title; the body goes on from there."""
+    assert send(f"gotify://localhost:{chat_port}/token", LETTER, allow_private=True).error == ""
+    payload = orjson.loads(_Chat.bodies[0])
+    assert (payload["title"], payload["message"]) == ("Faulted: HARBOUR – Kälte", "Severity: major")
+
+
+@pytest.mark.parametrize("status", [400, 401, 429, 500, 503])
+def test_a_service_that_refuses_is_an_error(chat_port: int, status: int) -> None:
+    _Chat.status = status
+    sent = send(f"gotify://localhost:{chat_port}/token", LETTER, allow_private=True)
+    assert sent.error
+    assert not sent.is_hopeless
+    assert len(sent.error) <= sender.MAX_ERROR
+
+
+def test_a_long_message_is_one_piece(chat_port: int) -> None:
+    """Cut where the service takes no more, and not sent in parts of which one could be lost."""
+    long = Letter("Faulted", "Faulted\n\n" + "x" * 100_000, "<p>x</p>", Severity.CRITICAL, "voltway-message-1")
+    assert send(f"gotify://localhost:{chat_port}/token", long, allow_private=True).error == ""
+    assert len(_Chat.bodies) == 1
+
+
+def test_several_threads_send_beside_each_other(mailbox: Mailbox, chat_port: int) -> None:
+    """Each hears its own errors only, and the guard of one does not hold another."""
+    urls = [
+        mailbox.url(),
+        f"gotify://localhost:{chat_port}/token",
+        "mailto://127.0.0.1:1?from=a@b.test&mode=insecure",
+    ] * 4
+    with ThreadPoolExecutor(4) as pool:
+        sent = list(pool.map(lambda url: send(url, LETTER), urls))
+    assert [bool(it.error) for it in sent] == [False, True, True] * 4
+    assert all("private network" in it.error for it in sent[1::3])
+    assert all("private network" not in it.error for it in sent[2::3])
+    assert len(mailbox.mails) == 4
+
+
+def test_a_recipient_s_name_is_no_header(mailbox: Mailbox) -> None:
+    """A title with line breaks does not become a header of the mail."""
+    evil = Letter("Faulted\r\nBcc: spy@voltway.test\r\n\r\nbody", "x", "<p>x</p>", Severity.INFO, "voltway-message-1")
+    assert send(mailbox.url(), evil).error == ""
+    (mail,) = mailbox.mails
+    assert mail["Bcc"] is None
+    assert mail["To"] == "desk@voltway.test"
+    assert "Bcc: spy" in mailbox.subjects()[0]

@@ -187,12 +187,13 @@ def _tried(lane: Lane, incidents: Sequence[int]) -> dict[int, list[str]]:
 def _take_doubts(lane: Lane, target_id: int, now: datetime) -> list[Doubt]:
     """Return the messages that this target may have missed and was not told of yet."""
     rows = lane.run(
-        """UPDATE notification_message SET mentioned_at = %(now)s
-            WHERE message_id IN (
-              SELECT message_id FROM notification_message
-               WHERE target_id = %(target_id)s AND state IN ('failed', 'uncertain') AND mentioned_at IS NULL
-                 AND kind = 'incidents' ORDER BY message_id LIMIT %(limit)s)
-        RETURNING message_id, subject, created_at, state""",
+        """WITH picked AS MATERIALIZED (
+             SELECT message_id FROM notification_message
+              WHERE target_id = %(target_id)s AND state IN ('failed', 'uncertain') AND mentioned_at IS NULL
+                AND kind = 'incidents' ORDER BY message_id LIMIT %(limit)s)
+           UPDATE notification_message m SET mentioned_at = %(now)s
+             FROM picked WHERE m.message_id = picked.message_id
+        RETURNING m.message_id, subject, created_at, state""",
         target_id=target_id,
         now=now,
         limit=MAX_DOUBTS,
@@ -204,18 +205,19 @@ def _take_doubts(lane: Lane, target_id: int, now: datetime) -> list[Doubt]:
 def claim(lane: Lane, me: UUID, now: datetime, limit: int) -> list[Claim]:
     """Take messages to send now: the oldest of each target that is due; a test waits for nothing."""
     rows = lane.run(
-        """UPDATE notification_message m
+        # Materialized: as a plain subquery it may run again for each row, and the limit would hold for each run.
+        """WITH picked AS MATERIALIZED (
+             SELECT message_id FROM notification_message p
+              WHERE state = 'pending' AND next_at <= %(now)s
+                AND (kind = 'test' OR NOT EXISTS (
+                  SELECT FROM notification_message e
+                   WHERE e.target_id = p.target_id AND e.message_id < p.message_id AND e.kind <> 'test'
+                     AND e.state IN ('pending', 'sending')))
+              ORDER BY message_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+           UPDATE notification_message m
               SET state = 'sending', claimed_by = %(me)s, claimed_at = %(now)s, attempts = attempts + 1
-            WHERE message_id IN (
-              SELECT message_id FROM notification_message p
-               WHERE state = 'pending' AND next_at <= %(now)s
-                 AND (kind = 'test' OR NOT EXISTS (
-                   SELECT FROM notification_message e
-                    WHERE e.target_id = p.target_id AND e.message_id < p.message_id AND e.kind <> 'test'
-                      AND e.state IN ('pending', 'sending')))
-               ORDER BY message_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
-              AND state = 'pending'
-        RETURNING message_id, operator_id, subject, body, html, severity, incidents, accepted, attempts, created_at,
+             FROM picked WHERE m.message_id = picked.message_id AND m.state = 'pending'
+        RETURNING m.message_id, operator_id, subject, body, html, severity, incidents, accepted, attempts, created_at,
                   (SELECT url FROM notification_target t WHERE t.target_id = m.target_id) AS url""",
         me=me,
         now=now,
