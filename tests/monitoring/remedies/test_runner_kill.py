@@ -77,7 +77,7 @@ async def test_thirty_kills_send_each_planned_effect_exactly_once(
         runners.start()
         if number % 2:  # half of the kills fall while a command is underway or its result is being written
             seen = sum(map(len, gateway.sent.values()))
-            await _until(lambda seen=seen: sum(map(len, gateway.sent.values())) > seen, 5)  # type: ignore[misc]
+            await _until(lambda seen=seen: sum(map(len, gateway.sent.values())) > seen, 5)
             await asyncio.sleep(chance.uniform(0, 0.08))
         else:
             await asyncio.sleep(chance.uniform(0, 0.6))
