@@ -85,7 +85,10 @@ def test_fifty_kills_repeat_and_forget_no_mail(database_url: str, workers: Worke
                 time.sleep(chance.uniform(0, 1.0))
             workers.kill()
         workers.start("send")
-        assert wait_until(lambda: unsent(database_url) == 0, 60), "something was forgotten"
+        left = unsent(database_url)
+        while left:  # as long as it goes on: a slow machine has more to catch up with
+            assert wait_until(lambda left=left: unsent(database_url) < left, 30), f"{left} were forgotten"  # type: ignore[misc]
+            left = unsent(database_url)
         workers.kill()
         _check(database_url, mailbox)
 

@@ -20,7 +20,7 @@ from voltway.monitoring.incidents.model import ChangeKind
 from voltway.monitoring.notify.courier import Courier
 from voltway.monitoring.notify.service import Notifier
 
-REST_S = 0.15
+REST_S = 0.3
 
 
 async def work(database_url: str, first: int) -> None:
