@@ -170,12 +170,13 @@ async def run_worker(settings: Settings, lifeline: Lifeline) -> None:
     from voltway.infra.db import Database, Role
     from voltway.infra.jobs import Jobs
     from voltway.infra.outbox import Outbox, prune_outbox
+    from voltway.operations import for_worker
     from voltway.sessions.jobs import SessionJobs
     from voltway.stations.jobs import StationJobs
 
     bus = await connect(settings.nats_url)
     database = Database(settings.database_url, pool_size=4)
-    readers = Database(settings.database_url, Role.INGEST, pool_size=2)
+    readers = Database(settings.database_url, Role.INGEST, pool_size=4)
     jobs, outbox = Jobs(settings.database_url), Outbox(readers)
     sessions = SessionJobs(database, readers, jobs)
     sessions.register(sample_retention_days=settings.sample_retention_days)
@@ -183,12 +184,15 @@ async def run_worker(settings: Settings, lifeline: Lifeline) -> None:
     jobs.add_periodic("outbox.prune", "27 * * * *", partial(_prune, prune_outbox, readers, database))
     await jobs.open()
     await outbox.listen(bus)
+    operations, watched = for_worker(readers), Outbox(readers)
+    await watched.listen(bus)
     await sessions.keep_samples(retention_days=settings.sample_retention_days)
     lifeline.ready()
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(sessions.finalise_ended(outbox, lifeline.stopping))
             tasks.create_task(jobs.run(lifeline.stopping))
+            tasks.create_task(operations.run(watched, lifeline.stopping))
     finally:
         await jobs.close()
         await database.close()

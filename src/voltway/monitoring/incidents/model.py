@@ -1,4 +1,4 @@
-"""The words of incidents: views that rules look at, signs they give, symptoms with hold and hysteresis, incidents. Pure."""
+"""The words of incidents: views that rules look at, signs they give, symptoms, incidents. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -108,12 +108,15 @@ class MeterView:
     power_w: float | None = None
     offered_w: float | None = None
     temperature_c: float | None = None
-    idle_register_milliwh: int | None = None
-    """The register when the last session ended (or of the first reading after it)."""
     register_milliwh: int | None = None
     register_at: datetime | None = None
-    low_since: datetime | None = None
-    """Since when a charging car has got less than 2 % of the rated power, None while it gets more."""
+    is_idle: bool = False
+    """The newest reading is of no session."""
+    idle_register_milliwh: int | None = None
+    idle_at: datetime | None = None
+    """The register before the newest one, and when: both of no session."""
+    peak_w: float | None = None
+    """The highest power of the running session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +132,21 @@ class EvseView:
     vendor_error_code: str = ""
     info: str = ""
     last_session_ended_at: datetime | None = None
+    free_since: datetime | None = None
+    """Since when its connectors say that it is available, None while they say anything else."""
+    wanted: bool | None = None
+    wanted_since: datetime | None = None
+    """Our last wish that the station accepted: operative or not, and since when."""
     recent_anomalies: tuple[tuple[datetime, str], ...] = ()
     """(when, code) of the anomalies of the last day's sessions that touch the meter."""
+
+
+class Refusal(NamedTuple):
+    """A token that was refused: when, why, and which (never shown)."""
+
+    at: datetime
+    why: str
+    token: str
 
 
 class Notice(NamedTuple):
@@ -144,8 +160,8 @@ class Notice(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class StationView:
     """What rules of scope `station` look at. `breaks` are the ends of connections, `notices` events, both oldest first
-    and of the last day at most; `expiries` certificate name -> instant; `refusals` the run of refused authorisations that
-    is still unbroken: (when, why), oldest first.
+    and of the last day at most; `expiries` certificate name -> instant; `refusals` the run of refused authorisations
+    that is still unbroken, oldest first.
     """
 
     place: Place
@@ -163,7 +179,7 @@ class StationView:
     breaks: tuple[datetime, ...] = ()
     notices: tuple[Notice, ...] = ()
     expiries: Mapping[str, datetime] = field(default_factory=dict)
-    refusals: tuple[tuple[datetime, str], ...] = ()
+    refusals: tuple[Refusal, ...] = ()
     evses: tuple[EvseView, ...] = ()
     is_commissioned: bool = True
 
@@ -268,6 +284,6 @@ class IncidentChange:
 
 __all__ = [
     "UNRESOLVED", "ChangeKind", "EvseView", "Incident", "IncidentChange", "IncidentState", "Interval", "MeterView",
-    "Notice", "OperatorState", "Place", "Rule", "Scope", "SessionView", "Severity", "Sign", "SiteView", "StationView",
-    "Symptom",
+    "Notice", "OperatorState", "Place", "Refusal", "Rule", "Scope", "SessionView", "Severity", "Sign",
+    "SiteView", "StationView", "Symptom",
 ]  # fmt: skip

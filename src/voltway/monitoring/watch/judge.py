@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from voltway.monitoring.incidents.detectors import DETECTORS
+from voltway.monitoring.incidents.detectors import DETECTORS, Detect
 from voltway.monitoring.incidents.gate import step
-from voltway.monitoring.incidents.model import Place, Rule, Sign, Symptom
+from voltway.monitoring.incidents.model import Place, Rule, Symptom
 from voltway.monitoring.watch.model import StationRow
 
 
@@ -31,7 +31,7 @@ class Judge(NamedTuple):
     """One rule with its detector."""
 
     rule: Rule
-    detect: object
+    detect: Detect
 
     @property
     def code(self) -> str:
@@ -40,7 +40,7 @@ class Judge(NamedTuple):
 
     def hold(self, known: Symptom | None, view: object, place: Place, now: datetime) -> Verdict | None:
         """Hold the rule against a view; None where it has nothing to say and had nothing."""
-        sign: Sign | None = self.detect(view, self.rule, now)  # type: ignore[operator]
+        sign = self.detect(view, self.rule, now)
         if sign is None and known is None:
             return None
         found = step(known, sign, self.rule, place, now)
@@ -80,7 +80,10 @@ class RuleBook:
         return tuple(
             Judge(rule, DETECTORS[rule.detector].function)
             for rule in self.rules.values()
-            if rule.enabled and rule.scope == scope and (row is None or _applies(rule, row))
+            if rule.enabled
+            and rule.scope == scope
+            and not DETECTORS[rule.detector].is_long
+            and (row is None or _applies(rule, row))
         )
 
 

@@ -12,16 +12,22 @@ from itertools import pairwise
 from uuid import UUID
 
 from voltway.kernel.ids import EvseId
-from voltway.monitoring.incidents.model import EvseView, MeterView, Notice, Place, SessionView, StationView
+from voltway.monitoring.incidents.model import (
+    EvseView,
+    MeterView,
+    Notice,
+    Place,
+    Refusal,
+    SessionView,
+    StationView,
+)
 from voltway.monitoring.timeline.model import Connection, Evidence, EvseKey, Interval, Request, Spell, Status
-from voltway.monitoring.timeline.projection import CARRY_OVER, covers_of
+from voltway.monitoring.timeline.projection import CARRY_OVER, GOOD_ANSWERS, covers_of
 from voltway.monitoring.watch.model import MeterRow, SessionRow, StationRow
 
 MOST_STATUSES, MOST_LINKS, MOST_SPELLS, MOST_INTERVALS = 8, 6, 4, 12
 REMEMBERED = timedelta(days=1)
 """Breaks, notices and anomalies are kept for the rules that count them."""
-LOW_SHARE = 0.02
-"""A charging car that gets less than this share of the rated power gets nothing."""
 
 
 @dataclass(slots=True, eq=False)
@@ -90,7 +96,7 @@ class StationMemory:
     clock_off_since: datetime | None = None
     breaks: deque[datetime] = field(default_factory=deque)
     notices: deque[Notice] = field(default_factory=deque)
-    refusals: list[tuple[datetime, str]] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
     expiries: dict[str, datetime] = field(default_factory=dict)
     horizon: datetime | None = None
     stale_since: datetime | None = None
@@ -142,7 +148,8 @@ class StationMemory:
             if notice.data.get("status") == "Accepted":
                 self.refusals.clear()
             else:
-                self.refusals.append((notice.at, str(notice.data.get("status"))))
+                refused = Refusal(notice.at, str(notice.data.get("status")), str(notice.data.get("token")))
+                self.refusals.append(refused)
                 del self.refusals[:-100]
             return
         self.notices.append(notice)
@@ -154,7 +161,7 @@ class StationMemory:
             self.breaks.popleft()
         while self.notices and self.notices[0].at < limit:
             self.notices.popleft()
-        self.refusals = [it for it in self.refusals if it[0] >= limit]
+        self.refusals = [it for it in self.refusals if it.at >= limit]
 
     def set_clock(self, offset_ms: int | None, at: datetime, *, tolerance_ms: int = 30_000) -> None:
         """Note how far the station's clock is off, and since when it is off by more than a little."""
@@ -288,30 +295,29 @@ def take_meter(evse: EvseMemory, row: MeterRow) -> None:
     known = evse.meter
     if known.at is not None and row.at <= known.at:
         return
-    idle = known.idle_register_milliwh
-    if row.has_session or evse.session is not None:
-        idle = None
-    elif idle is None:
-        idle = row.register_milliwh
+    is_idle = not row.has_session and evse.session is None
+    follows_idle = is_idle and known.is_idle
     has_register = row.register_milliwh is not None
     evse.meter = MeterView(
         at=row.at,
-        power_w=row.power_w if row.power_w is not None else known.power_w if row.has_session else None,
+        power_w=row.power_w if row.power_w is not None or is_idle else known.power_w,
         offered_w=row.offered_w if row.offered_w is not None else known.offered_w,
         temperature_c=row.temperature_c if row.temperature_c is not None else known.temperature_c,
-        idle_register_milliwh=idle,
         register_milliwh=row.register_milliwh if has_register else known.register_milliwh,
         register_at=row.at if has_register else known.register_at,
-        low_since=_low_since(evse, row),
+        is_idle=is_idle,
+        idle_register_milliwh=known.register_milliwh if follows_idle and has_register else None,
+        idle_at=known.register_at if follows_idle and has_register else None,
+        peak_w=_peak_w(evse, row),
     )
 
 
-def _low_since(evse: EvseMemory, row: MeterRow) -> datetime | None:
-    if evse.session is None or row.power_w is None:
-        return None if evse.session is None else evse.meter.low_since
-    if row.power_w >= LOW_SHARE * (evse.rated_w or 3_700):
+def _peak_w(evse: EvseMemory, row: MeterRow) -> float | None:
+    if evse.session is None:
         return None
-    return evse.meter.low_since or row.at
+    is_of_session = evse.meter.at is not None and evse.meter.at >= evse.session.started_at
+    known_w = evse.meter.peak_w if is_of_session else None
+    return max((it for it in (known_w, row.power_w) if it is not None), default=None)
 
 
 # ---- what the rules look at
@@ -321,6 +327,7 @@ def view_evse(station: StationMemory, evse: EvseMemory, now: datetime) -> EvseVi
     """Show an EVSE as the rules see it; its timeline must have begun."""
     said = max((it for it in (*station.whole, *evse.statuses) if it.status == "faulted"), default=None)
     limit = now - REMEMBERED
+    wanted = _accepted_wish(station, evse)
     return EvseView(
         place=Place(station.row.location_id, station.row.station_id, evse.key.evse_id),
         rated_w=evse.rated_w,
@@ -331,8 +338,25 @@ def view_evse(station: StationMemory, evse: EvseMemory, now: datetime) -> EvseVi
         vendor_error_code=said.vendor_error_code if said is not None else "",
         info=said.info if said is not None else "",
         last_session_ended_at=evse.last_session_ended_at,
+        free_since=_free_since(evse),
+        wanted=wanted.operative if wanted is not None else None,
+        wanted_since=wanted.at if wanted is not None else None,
         recent_anomalies=tuple(it for it in evse.anomalies if it[0] >= limit),
     )
+
+
+def _free_since(evse: EvseMemory) -> datetime | None:
+    """Return since when all connectors of an EVSE say that they are available."""
+    last = {it.connector_id: it for it in sorted(evse.statuses)}
+    if not last or any(it.status != "available" for it in last.values()):
+        return None
+    return max(it.at for it in last.values())
+
+
+def _accepted_wish(station: StationMemory, evse: EvseMemory) -> Request | None:
+    mine = [it for it in station.requests if it.evse_id in {0, evse.key.evse_id}]
+    last = max(mine, key=lambda it: it.at, default=None)
+    return last if last is not None and last.acknowledgement in GOOD_ANSWERS else None
 
 
 def view_station(station: StationMemory, evses: Iterable[EvseView], now: datetime) -> StationView:

@@ -117,6 +117,11 @@ class Watch:
             if not is_behind:
                 await outbox.wait_for_news(stopping, TICK_S / 2)
 
+    def hurry(self) -> None:
+        """Make everything that is done now and then due at once, and wait for nothing."""
+        self._next_s = dict.fromkeys(self._next_s, 0.0)
+        self._late_since_s = self._late_last_s = 0.0
+
     async def step(self, outbox: Outbox) -> bool:
         """Do what is due now; say whether more waits to be read."""
         if self._engine is None:
@@ -154,12 +159,19 @@ class Watch:
         stations = sorted({int(station) for change in changes for station in change.stations})
         sessions = list({it: None for change in changes for it in (*change.sessions, *change.ended)})
         xids = sorted({change.cursor.xid for change in changes})
-        facts = await store.read_changes(tx, xids=xids, stations=stations, sessions=sessions)
+        facts = await store.read_changes(tx, xids=xids, stations=stations, sessions=sessions, now=self._now())
+        facts.meters += await store.read_meters(tx, self._idle(stations), since=self._now() - store.METERS_SINCE)
         seen = {*stations, *(it.station_id for it in facts.sessions)}
         unknown = sorted(seen - set(self.engine.stations))
         if unknown:
             await self._meet(tx, unknown, facts)
         return facts
+
+    def _idle(self, stations: Iterable[int]) -> list[tuple[int, int]]:
+        """Return the EVSEs without a session: whether energy flows there all the same."""
+        known = (self.engine.stations.get(it) for it in stations)
+        evses = (evse for station in known if station is not None for evse in station.evses.values())
+        return [(it.key.station_id, it.key.evse_id) for it in evses if it.session is None]
 
     async def _meet(self, tx: Transaction, unknown: Sequence[int], facts: Facts) -> None:
         """Take in stations that were never seen: as they were entered, and all that is known of them."""

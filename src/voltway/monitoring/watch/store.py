@@ -52,6 +52,9 @@ _STATIONS = """
       FROM station s JOIN operator o USING (operator_id) LEFT JOIN location l USING (location_id)"""
 
 
+METERS_SINCE = timedelta(minutes=30)
+"""Readings that are older tell nothing of now."""
+
 # ---- stations
 
 
@@ -94,7 +97,7 @@ async def read_certificates(tx: Transaction, names: Sequence[str]) -> dict[int, 
 
 
 async def read_changes(
-    tx: Transaction, *, xids: Sequence[int], stations: Sequence[int], sessions: Sequence[UUID]
+    tx: Transaction, *, xids: Sequence[int], stations: Sequence[int], sessions: Sequence[UUID], now: datetime
 ) -> Facts:  # fmt: skip
     """Return what some transactions wrote of stations and sessions."""
     facts = Facts()
@@ -112,7 +115,7 @@ async def read_changes(
     if sessions:
         facts.sessions = [_session(row) for row in await fetch_all(tx, _SESSIONS, ids=list(sessions))]
     keys = {(it.station_id, it.evse_id) for it in facts.sessions}
-    facts.meters = await read_meters(tx, sorted(keys), since=None)
+    facts.meters = await read_meters(tx, sorted(keys), since=now - METERS_SINCE)
     return facts
 
 
@@ -145,7 +148,7 @@ async def read_requests(tx: Transaction, stations: Sequence[int], *, newest: int
 
 
 async def read_meters(
-    tx: Transaction, keys: Sequence[tuple[int, int]], *, since: datetime | None
+    tx: Transaction, keys: Sequence[tuple[int, int]], *, since: datetime
 ) -> list[MeterRow]:  # fmt: skip
     """Return the newest reading of each EVSE with what tells of power, temperature and register."""
     if not keys:
@@ -157,7 +160,7 @@ async def read_meters(
                SELECT station_id, evse_id, sampled_at, session_id IS NOT NULL AS has_session, register_milliwh, power_w,
                       offered_w, extra
                  FROM meter_value v WHERE v.station_id = q.station_id AND v.evse_id = q.evse_id
-                  AND v.sampled_at > coalesce(CAST(:since AS timestamptz), now() - interval '1 day')
+                  AND v.sampled_at > :since
                 ORDER BY sampled_at DESC LIMIT 1) m""",
         stations=[key[0] for key in keys],
         evses=[key[1] for key in keys],

@@ -1,0 +1,59 @@
+"""The gate between a sign and a raised symptom: threshold with hysteresis, a hold, and a hold before the end. Pure.
+
+Its only state is the symptom, so a worker that was killed goes on where it was. All times are those of the facts: a
+sign is raised once it has lasted `hold_s`, whenever and however often somebody looks in between.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from voltway.monitoring.incidents.model import Place, Rule, Sign, Symptom
+
+
+class Step(NamedTuple):
+    """The symptom as it is now (None: there is none), what that changed, and when to look again without new facts."""
+
+    symptom: Symptom | None
+    raised: bool = False
+    cleared: bool = False
+    due: datetime | None = None
+
+
+def step(known: Symptom | None, sign: Sign | None, rule: Rule, place: Place, now: datetime) -> Step:
+    """Hold a rule's threshold and times against what its detector says."""
+    is_raised = known is not None and known.raised_at is not None
+    limit = rule.clear_below if is_raised else rule.threshold
+    if sign is not None and sign.value >= limit:
+        return _present(known, sign, rule, place, now)
+    sign_due = sign.due if sign is not None else None
+    if known is None:
+        return Step(None, due=sign_due)
+    return _absent(known, rule, sign_due, now)
+
+
+def _present(known: Symptom | None, sign: Sign, rule: Rule, place: Place, now: datetime) -> Step:
+    since = sign.since if known is None else min(known.since, sign.since)
+    raised_at = known.raised_at if known is not None else None
+    incident_id = known.incident_id if known is not None else None
+    symptom = Symptom(rule.code, place, since, sign.value, sign.detail, raised_at, None, incident_id)
+    if raised_at is not None:
+        return Step(symptom, due=sign.due)
+    due = since + timedelta(seconds=rule.hold_s)
+    if now >= due:
+        return Step(replace(symptom, raised_at=now), raised=True, due=sign.due)
+    return Step(symptom, due=_earlier(due, sign.due))
+
+
+def _absent(known: Symptom, rule: Rule, sign_due: datetime | None, now: datetime) -> Step:
+    """A gap shorter than `clear_hold_s` ends nothing, neither what is raised nor what is on hold."""
+    clear_since = known.clear_since or now
+    over_at = clear_since + timedelta(seconds=rule.clear_hold_s)
+    if now >= over_at:
+        return Step(None, cleared=known.raised_at is not None, due=sign_due)
+    symptom = known if known.clear_since is not None else replace(known, clear_since=clear_since)
+    return Step(symptom, due=_earlier(over_at, sign_due))
+
+
+def _earlier(one: datetime, two: datetime | None) -> datetime:
+    return one if two is None else min(one, two)
