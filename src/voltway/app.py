@@ -89,6 +89,7 @@ async def run_api(settings: Settings, lifeline: Lifeline) -> None:
     from voltway.infra.http_server import serve_http
     from voltway.infra.outbox import Outbox
     from voltway.live import LiveFeed
+    from voltway.operations import ApiOperations
 
     bus = await connect(settings.nats_url)
     database = Database(settings.database_url)
@@ -98,8 +99,10 @@ async def run_api(settings: Settings, lifeline: Lifeline) -> None:
     feed = LiveFeed(
         hubs, identity=parts.identity, stations=parts.stations, sessions=parts.sessions, tariffs=parts.tariffs
     )
+    operations = ApiOperations(settings, database, parts.identity)
+    feed.add(operations.feed.publish)
     app = create_app(
-        parts.routers(feed, hubs),
+        [*operations.routers(), *parts.routers(feed, hubs)],
         database=database,
         gate=Gate(Identity(database).find_caller, settings.admin_token, settings.public_url),
         checks=engine_checks(database, settings.database_url, lambda: bus.is_connected),
@@ -113,6 +116,7 @@ async def run_api(settings: Settings, lifeline: Lifeline) -> None:
         for task in (feeding, closing):
             task.cancel()
         await asyncio.gather(feeding, closing, return_exceptions=True)
+        await operations.close()
         await database.close()
         await readers.close()
         await bus.close()
@@ -176,15 +180,16 @@ async def run_worker(settings: Settings, lifeline: Lifeline) -> None:
 
     bus = await connect(settings.nats_url)
     database = Database(settings.database_url, pool_size=4)
-    readers = Database(settings.database_url, Role.INGEST, pool_size=4)
+    readers = Database(settings.database_url, Role.INGEST, pool_size=3)
     jobs, outbox = Jobs(settings.database_url), Outbox(readers)
     sessions = SessionJobs(database, readers, jobs)
     sessions.register(sample_retention_days=settings.sample_retention_days)
     StationJobs(database, message_retention_days=settings.message_retention_days).register(jobs)
+    operations = for_worker(settings, bus, database, jobs)
     jobs.add_periodic("outbox.prune", "27 * * * *", partial(_prune, prune_outbox, readers, database))
     await jobs.open()
     await outbox.listen(bus)
-    operations, watched = for_worker(readers), Outbox(readers)
+    watched = Outbox(readers)
     await watched.listen(bus)
     await sessions.keep_samples(retention_days=settings.sample_retention_days)
     lifeline.ready()

@@ -1,41 +1,161 @@
 """Monitoring put together: what the worker runs and the routes that the api serves.
 
 Stands beside `app`, since the parts of monitoring know each other only by the functions that are passed in here:
-incidents tell notifications and remedies, remedies write on the timeline of an incident and reach stations.
+incidents tell notifications and remedies; remedies write on an incident's timeline, publish events and reach stations.
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from voltway.infra.db import Database, Transaction
+from fastapi import APIRouter
+
+from voltway.identity.service import Identity
+from voltway.infra.bus import Bus
+from voltway.infra.db import Database, Role, Transaction
+from voltway.infra.http_client import HttpClient
+from voltway.infra.jobs import Jobs
 from voltway.infra.outbox import Outbox
+from voltway.kernel.clock import now
 from voltway.kernel.ids import OperatorId
+from voltway.monitoring.incidents import api as incidents_api
+from voltway.monitoring.incidents import rules_api
+from voltway.monitoring.incidents.model import Incident
+from voltway.monitoring.incidents.mrec import mrec_of
+from voltway.monitoring.incidents.rule_service import Rules, rules_of
 from voltway.monitoring.incidents.rule_store import read_overrides
 from voltway.monitoring.incidents.rules import effective
-from voltway.monitoring.incidents.service import Incidents
+from voltway.monitoring.incidents.service import Incidents, find_for_update, note
+from voltway.monitoring.incidents.store import Entry
+from voltway.monitoring.live import OperationsFeed
+from voltway.monitoring.notify import api as notify_api
+from voltway.monitoring.notify.courier import Courier
+from voltway.monitoring.notify.jobs import NotifyJobs
+from voltway.monitoring.notify.routes import Routes
+from voltway.monitoring.notify.service import Notifier
+from voltway.monitoring.notify.webhooks import Webhooks
+from voltway.monitoring.numbers import uptime_api
+from voltway.monitoring.numbers.uptime_service import Uptime
+from voltway.monitoring.remedies import api as remedies_api
+from voltway.monitoring.remedies.jobs import Runner
+from voltway.monitoring.remedies.planning import Ties
+from voltway.monitoring.remedies.service import Remedies
+from voltway.monitoring.support import api as support_api
+from voltway.monitoring.support.service import Support
+from voltway.monitoring.timeline import api as timeline_api
+from voltway.monitoring.timeline.projection import stale_after
+from voltway.monitoring.timeline.service import Timeline
 from voltway.monitoring.watch.judge import RuleBook
 from voltway.monitoring.watch.register import Register
 from voltway.monitoring.watch.service import Watch
+from voltway.settings import Settings
+from voltway.stations import power_api
+from voltway.stations.commands import Commands
+from voltway.stations.power_nodes import PowerNodes
+
+SHORTFALL_RULES = frozenset({"low_power", "no_delivery"})
+"""Rules whose incidents mean that a port does not dispense at the required power (23 CFR 680.116(b))."""
+
+
+class Tied:
+    """Incidents, notifications and remedies over one pool, each told of the others' changes."""
+
+    def __init__(self, database: Database, jobs: Jobs, settings: Settings) -> None:
+        self.notifier = Notifier(jobs, public_url=settings.public_url)
+        self.ties = Ties(rules_of, find_for_update, _note_remedy, self.notifier.events.publish)
+        self.remedies = Remedies(database, self.ties)
+        subscribers = (self.notifier.on_changes, self.remedies.on_changes)
+        self.incidents = Incidents(database, subscribers)
+
+
+class ApiOperations:
+    """The api's part of monitoring: its routes and what it adds to the live feed."""
+
+    def __init__(self, settings: Settings, database: Database, identity: Identity) -> None:
+        self._database, self._identity = database, identity
+        self._jobs = Jobs(settings.database_url)
+        self._client = HttpClient(allow_private=settings.webhooks_to_private)
+        self._tied = Tied(database, self._jobs, settings)
+        self._timeline = Timeline(database)
+        self.feed = OperationsFeed(self._timeline, self._tied.incidents)
+
+    def routers(self) -> list[APIRouter]:
+        """Return the routes of monitoring; include them before those of stations, whose ids may hold a slash."""
+        database, jobs = self._database, self._jobs
+        return [
+            timeline_api.router(self._timeline),
+            incidents_api.router(self._tied.incidents),
+            rules_api.router(Rules(database)),
+            notify_api.router(database, Routes(database), Webhooks(database, jobs, self._client)),
+            remedies_api.router(self._tied.remedies),
+            uptime_api.router(Uptime(database, shortfall_rules=SHORTFALL_RULES)),
+            support_api.router(Support(database, self._identity, mrec_text=_mrec_text)),
+            power_api.router(PowerNodes(database)),
+        ]
+
+    async def close(self) -> None:
+        """Let go of what calls outside."""
+        await self._client.close()
 
 
 @dataclass(slots=True)
 class WorkerOperations:
-    """The worker's part of monitoring."""
+    """The worker's part of monitoring: the watch, the remedies' runner, the courier of messages."""
 
     watch: Watch
+    runner: Runner
+    courier: Courier
+    pools: tuple[Database, ...]
+    client: HttpClient
 
     async def run(self, outbox: Outbox, stopping: asyncio.Event) -> None:
-        """Watch until stopping."""
-        await self.watch.run(outbox, stopping)
+        """Work until stopping."""
+        await self.courier.start()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.watch.run(outbox, stopping))
+                tasks.create_task(self.runner.run(stopping))
+        finally:
+            await self.courier.stop()
+            await self.client.close()
+            for pool in self.pools:
+                await pool.close()
 
 
-def for_worker(readers: Database) -> WorkerOperations:
-    """Put the worker's part together over a pool of the ingest role."""
-    incidents = Incidents(readers)
-    return WorkerOperations(Watch(readers, Register(incidents), rule_books=rule_books))
+def for_worker(settings: Settings, bus: Bus, app: Database, jobs: Jobs) -> WorkerOperations:
+    """Put the worker's part together and register its jobs; call before the queue is opened.
+
+    Args:
+        settings: of this installation.
+        bus: carries commands to stations.
+        app: a pool of the application role.
+        jobs: the queue.
+    """
+    readers = Database(settings.database_url, Role.INGEST, pool_size=4)
+    remedying = Database(settings.database_url, Role.INGEST, pool_size=10)
+    client = HttpClient(allow_private=settings.webhooks_to_private)
+    NotifyJobs(app, readers, jobs, client).register()
+    tied = Tied(readers, jobs, settings)
+    limits = stale_after(settings.ping_interval_s, settings.ping_timeout_s)
+    watch = Watch(readers, Register(tied.incidents), rule_books=rule_books, stale_after=limits)
+    commands = Commands(app, bus.request, timeout_s=settings.command_timeout_s)
+    courier = Courier(
+        settings.database_url, public_url=settings.public_url, allow_private=settings.webhooks_to_private
+    )  # fmt: skip
+    return WorkerOperations(watch, Runner(remedying, commands, tied.ties), courier, (readers, remedying), client)
 
 
 async def rule_books(tx: Transaction) -> dict[OperatorId, RuleBook]:
     """Return every operator's rules in force."""
     overrides = await read_overrides(tx)
     return {operator_id: RuleBook(effective(own)) for operator_id, own in overrides.items()}
+
+
+async def _note_remedy(tx: Transaction, incident: Incident, kind: str, text: str, data: Mapping[str, Any]) -> None:
+    await note(tx, incident, Entry(now(), kind, "remedy", text, data))
+
+
+def _mrec_text(vendor: str | None, error_code: str, vendor_error_code: str) -> str | None:
+    found = mrec_of(vendor, error_code, vendor_error_code, "")
+    return None if found is None else f"{found.name} ({found.code})"

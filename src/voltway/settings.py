@@ -164,6 +164,10 @@ class Settings(BaseSettings):
         description="How long meter samples are kept; sessions and CDRs stay.",
         json_schema_extra={"unit": "days"},
     )
+    webhooks_to_private: bool = Field(
+        default=False,
+        description="Let webhooks and messages reach addresses of private networks (an intranet, a test).",
+    )
     log_level: LogLevel = Field(default="info", description="Least severe log line that is written.")
     log_format: LogFormat = Field(
         default="json", description="Form of the log lines: one JSON object each, or text for people."

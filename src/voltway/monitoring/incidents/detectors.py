@@ -2,7 +2,7 @@
 
 A detector is `(view, rule, now) -> Sign | None` and pure; None: there is nothing to say. Threshold, hysteresis and
 holds are the gate's (`gate.step`). Those of scope `evse` see an `EvseView`, `station` a `StationView`, `site` a
-`SiteView`, `network` all sites of an operator. A detector that needs long histories (`is_long`) is fed by a job instead.
+`SiteView`, `network` all sites of an operator. What needs long histories (`is_long`) is fed by a long look instead.
 """
 
 from collections.abc import Callable, Mapping

@@ -126,6 +126,11 @@ class Incidents:
         return Told(*found, symptoms, await store.list_entries(tx, incident_id))
 
 
+async def find_for_update(tx: Transaction, operator_id: OperatorId, incident_id: int) -> Incident | None:
+    """Return an incident that nobody else changes until this transaction ends."""
+    return await store.lock_incident(tx, operator_id, incident_id)
+
+
 async def note(tx: Transaction, incident: Incident, entry: Entry) -> None:
     """Add a line to an incident's timeline (what a remedy or a message has to say)."""
     await store.add_entry(tx, incident, entry)

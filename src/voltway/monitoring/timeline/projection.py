@@ -7,7 +7,7 @@ duplicates, so what comes late is right as soon as it is projected again.
 Rules, in this order:
 
 1. Not connected: a session that is known to have gone on then (its readings came later) counts as what it was; else the
-   EVSE is offline. A link ends when it closes; one that nobody closed is believed for `stale_after` past its last sign
+   EVSE is offline. A link ends when it closes; one that nobody closed is believed for a while past its last sign
    of life, or until the next link begins.
 2. Connected, and the station or all of the EVSE's connectors say "faulted": faulted, by its error code.
 3. A session is open: charging, suspended or finishing as car and station say (an "available" beside an open session is
@@ -37,6 +37,8 @@ CARRY_OVER = timedelta(minutes=15)
 """After a shorter outage a station's last words still stand: many stations repeat only what changed."""
 STALE_AFTER = timedelta(seconds=90)
 """A link without any sign of life (a pong counts) for so long is dead, whatever its socket says."""
+NOTE_LAG = timedelta(seconds=40)
+"""A sign of life is written down at most so much later (gateway.link: every 15 s, when the link is swept)."""
 GOOD_ANSWERS = frozenset({"Accepted", "Scheduled"})
 
 _OF_SESSION = {
@@ -59,6 +61,11 @@ _RANK = (
 )  # fmt: skip
 """Of several connectors of one EVSE the first of these speaks for it: it can serve a car if one of them can."""
 _NO_ERROR = frozenset({"", "NoError"})
+
+
+def stale_after(ping_interval_s: float, ping_timeout_s: float) -> timedelta:
+    """Return how long an open link is believed without a sign of life: until its ping would have been missed."""
+    return timedelta(seconds=ping_interval_s + ping_timeout_s) + NOTE_LAG
 
 
 class Cover(NamedTuple):
@@ -111,7 +118,7 @@ class Projection(NamedTuple):
 
 
 def project(
-    evidence: Evidence, now: datetime, *, begin: datetime | None = None, stale_after: timedelta = STALE_AFTER
+    evidence: Evidence, now: datetime, *, begin: datetime | None = None, patience: timedelta = STALE_AFTER
 ) -> Projection:
     """Return the intervals of an EVSE from `begin` (its commissioning, or else its first evidence) until now.
 
@@ -120,9 +127,9 @@ def project(
             in force at `begin` must be among it.
         now: nothing after this instant is told, and a link that is silent by then is over.
         begin: where the intervals begin; before its first connection an EVSE is offline.
-        stale_after: how long an open link is believed without a sign of life.
+        patience: how long an open link is believed without a sign of life.
     """
-    points = sorted(_points(evidence, covers_of(evidence.connections, stale_after)))
+    points = sorted(_points(evidence, covers_of(evidence.connections, patience)))
     if begin is None:
         firsts = [*(point.at for point in points[:1]), *(it.begin for it in evidence.connections)]
         begin = min(firsts, default=None)
@@ -140,14 +147,14 @@ def project(
     return Projection(list(_intervals(found)), points[index].at if index < len(points) else None)
 
 
-def covers_of(connections: Sequence[Connection], stale_after: timedelta = STALE_AFTER) -> list[Cover]:
+def covers_of(connections: Sequence[Connection], patience: timedelta = STALE_AFTER) -> list[Cover]:
     """Return when the station could be reached: its links, each with its true end, merged where they overlap."""
     newest = {it.link_id: it for it in sorted(connections, key=lambda it: (it.last_seen_at, it.end or it.begin))}
     links = sorted(newest.values(), key=lambda it: (it.begin, it.link_id))
     covers: list[Cover] = []
     for number, link in enumerate(links):
         following = links[number + 1].begin if number + 1 < len(links) else None
-        cover = _cover_of(link, following, stale_after)
+        cover = _cover_of(link, following, patience)
         if cover.until <= cover.begin:
             continue
         if covers and cover.begin <= covers[-1].until:
@@ -158,10 +165,10 @@ def covers_of(connections: Sequence[Connection], stale_after: timedelta = STALE_
     return covers
 
 
-def _cover_of(link: Connection, following: datetime | None, stale_after: timedelta) -> Cover:
+def _cover_of(link: Connection, following: datetime | None, patience: timedelta) -> Cover:
     if link.end is not None:
         return Cover(link.begin, max(link.end, link.last_seen_at), Cause.LINK_CLOSED)
-    until = max(link.last_seen_at, link.begin) + stale_after
+    until = max(link.last_seen_at, link.begin) + patience
     # A gateway that died closed nothing: the next link proves that this one was over.
     return Cover(link.begin, until if following is None else min(until, following), Cause.SILENT)
 

@@ -157,7 +157,7 @@ class Engine:
         begin = since if is_continued else station.row.commissioned_at
         # With all links at hand no outage is remembered only by its end.
         full = replace(station.evidence_of(evse), stale_since=None)
-        projection = project(full, now, begin=begin, stale_after=self._stale_after)
+        projection = project(full, now, begin=begin, patience=self._stale_after)
         evse.due = projection.due
         if projection.due is not None:
             self._wake(projection.due, key.station_id, key.evse_id)
@@ -283,7 +283,7 @@ class Engine:
                 outcome.late[key] = since
                 continue
             begin = horizon if horizon is not None else station.row.commissioned_at
-            projection = project(station.evidence_of(evse), now, begin=begin, stale_after=self._stale_after)
+            projection = project(station.evidence_of(evse), now, begin=begin, patience=self._stale_after)
             evse.due = projection.due
             if projection.due is not None:
                 self._wake(projection.due, key.station_id, key.evse_id)
