@@ -12,6 +12,7 @@ the goals are judged. Exit: 0 the table was printed; 1 a proof failed or, with `
 
 import argparse
 import json
+import os
 import sys
 import time as clocks
 from collections.abc import Iterator, Sequence
@@ -249,7 +250,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--check", action="store_true", help="prove the scoring, and fail where a goal is missed")
     parser.add_argument("--json", metavar="FILE", help="also write everything as JSON; - is stdout")
     parser.add_argument("--seed", type=int, nargs="+", metavar="N", help="other seeds than 101 to 105")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="judge so many seeds at a time (1)")
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument("--jobs", type=int, default=cores, metavar="N", help="seeds at a time (one a core)")
     parser.add_argument("--rename-vendor-codes", action="store_true", help="random words for all that vendors chose")
     parser.add_argument("--explain", action="store_true", help="also write every miss and false incident to stderr")
     parser.add_argument("--write-docs", action="store_true", help="write the table into docs/performance.md")

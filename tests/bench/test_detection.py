@@ -119,10 +119,10 @@ def test_a_short_real_run(small: Recipe) -> None:
     assert all(holds for _, holds in result.proofs)
     offline = result.score.tallies["station_offline"]
     assert offline.found == offline.labels
-    renamed = detection.judged(renamed(small, SEED), SEED)
+    other = detection.judged(renamed(small, SEED), SEED)
     for kind, tally in result.score.tallies.items():
-        other = renamed.score.tallies[kind]
-        assert (tally.labels, tally.found, tally.false) == (other.labels, other.found, other.false)
+        twin = other.score.tallies[kind]
+        assert (tally.labels, tally.found, tally.false) == (twin.labels, twin.found, twin.false)
 
 
 def test_delays_read_well() -> None:

@@ -146,7 +146,7 @@ def test_notices_requests_and_certificates(ledger: Ledger) -> None:
     assert [row.notice.action for row in facts.notices] == [
         "BootNotification", "FirmwareStatusNotification", "Authorize",
     ]  # fmt: skip
-    assert facts.notices[-1].notice.data == {"status": "Blocked"}
+    assert facts.notices[-1].notice.data == {"token": "04AA", "status": "Blocked"}
     assert facts.requests[0].request == (minutes(2), 1, False, "Accepted")
     assert facts.expiries == {STATION: {"station": minutes(999)}}
 

@@ -116,7 +116,8 @@ class Ledger:
             case ConnectorStatusChanged():
                 self._status(event, fact, facts)
             case TokenPresented():
-                self._notice(event, "Authorize", {"status": (event.answer or TokenStatus.ACCEPTED).value}, facts)
+                status = (event.answer or TokenStatus.ACCEPTED).value
+                self._notice(event, "Authorize", {"token": str(fact.token.token), "status": status}, facts)
             case StationBooted():
                 self._notice(event, "BootNotification", {"firmware": fact.firmware, "reason": fact.reason}, facts)
             case Notified():
