@@ -69,6 +69,8 @@ class Ledger:
     open_on: dict[tuple[int, int], str] = field(default_factory=dict)
     points: dict[tuple[int, str], list[RegisterPoint]] = field(default_factory=lambda: defaultdict(list))
     ended: deque[tuple[datetime, tuple[int, str]]] = field(default_factory=deque)
+    starts: dict[tuple[int, int], list[datetime]] = field(default_factory=lambda: defaultdict(list))
+    """When sessions started, by EVSE, through the whole month: for rules that look at long histories."""
     numbers: int = 0
 
     def forget(self, now: datetime) -> None:
@@ -165,6 +167,8 @@ class Ledger:
             older = (event.station_id, running)
             self._keep(event, older, rules.superseded(self.sessions[older], event.at), facts)
         state = rules.started(known, fact, self._start(event, key[1]))
+        if known is None:
+            self.starts[place].append(state.session.started_at)
         if state.session.is_open:
             self.open_on[place] = key[1]
         self._keep(event, key, state, facts, fact.readings)

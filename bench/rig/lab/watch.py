@@ -4,7 +4,7 @@ The ledger makes facts into the rows that the watch reads, `monitoring.watch.eng
 projected again from the archive: what the worker does with a database, without one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from rig.lab.archive import Archive
@@ -15,20 +15,28 @@ from rig.lab.stream import Event, Opening
 from voltway.kernel.ids import StationId
 from voltway.monitoring.incidents.model import Rule
 from voltway.monitoring.timeline.model import EvseKey, Interval
-from voltway.monitoring.watch.engine import Engine, Outcome
-from voltway.monitoring.watch.judge import RuleBook
+from voltway.monitoring.watch.engine import Engine, Outcome, SymptomKey
+from voltway.monitoring.watch.judge import RuleBook, Verdict
 from voltway.monitoring.watch.model import Facts, StationRow
 
 STALE_AFTER = timedelta(days=60)
 """Links are believed until they close: pongs, which the gateway notes twice a minute, are not fed one by one."""
+LONG_LOOK_EVERY = timedelta(hours=1)
+"""Production looks every few minutes; what is days long does not change between."""
 TRIM_EVERY = timedelta(hours=6)
 LATE_WAIT = timedelta(minutes=2)
+
+
+LongLook = Callable[[Engine, Ledger, datetime], Iterable[tuple[SymptomKey, Verdict]]]
+"""Holds rules that need long histories against places; returns verdicts, as `watch.service.LongLook` does."""
 
 
 class WatchEngine:
     """Events in, openings out; a batch of events is judged when time passes, as the worker reads them in batches."""
 
-    def __init__(self, network: Network, begin: datetime, rules: Mapping[str, Rule]) -> None:
+    def __init__(
+        self, network: Network, begin: datetime, rules: Mapping[str, Rule], long_looks: Sequence[LongLook] = ()
+    ) -> None:
         book = RuleBook(rules)
         self.engine = Engine(lambda _: book, stale_after=STALE_AFTER)
         self._ledger = Ledger({
@@ -40,6 +48,8 @@ class WatchEngine:
             stations=[_row(site, station, begin) for site in network.sites for station in site.stations]
         )
         self._late: dict[EvseKey, tuple[datetime, datetime]] = {}
+        self._long_looks = long_looks
+        self._look_at = begin + LONG_LOOK_EVERY
         self._trim_at = begin + TRIM_EVERY
 
     def timelines(self) -> Mapping[EvseKey, list[Interval]]:
@@ -57,11 +67,21 @@ class WatchEngine:
         self._archive.take(facts)
         found = [*self._keep(self.engine.take(facts, now), now), *self._keep(self.engine.tick(now), now)]
         found.extend(self._relearn(now))
+        if now >= self._look_at:
+            self._look_at = now + LONG_LOOK_EVERY
+            found.extend(self._look_long(now))
         if now >= self._trim_at:
             self._trim_at = now + TRIM_EVERY
             self._ledger.forget(now)
             self._archive.trim(now)
         return found
+
+    def _look_long(self, now: datetime) -> Iterator[Opening]:
+        outcome = Outcome()
+        for look in self._long_looks:
+            for key, verdict in look(self.engine, self._ledger, now):
+                self.engine.judge_sign(outcome, key, verdict)
+        yield from self._keep(outcome, now)
 
     def _keep(self, outcome: Outcome, now: datetime) -> Iterator[Opening]:
         for splice in outcome.splices.values():
