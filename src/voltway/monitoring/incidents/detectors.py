@@ -31,7 +31,7 @@ def _never(_view: Any, _rule: Rule, _now: datetime) -> Sign | None:
 
 
 DETECTORS: dict[str, Detector] = {
-    "faulted": Detector("evse", {}, evse.faulted),
+    "faulted": Detector("evse", {"closed_min": 10.0}, evse.faulted),
     "no_delivery": Detector(
         "evse", {"full_soc_pct": 95.0, "delivered_wh": 500.0, "patience_min": 45.0}, evse.no_delivery
     ),

@@ -6,8 +6,12 @@ from voltway.monitoring.incidents.model import EvseView, Rule, Sign
 from voltway.monitoring.timeline.model import Cause, OperatorState
 
 MILLIWH_PER_WH = 1000
-WEAK_SHARE = 0.10
+WEAK_SHARE = 0.065
 """A car that gets less than this share of the offer gets far too little; a single phase of 16 A is 17 % of 22 kW."""
+
+
+NOTHING_SHARE = 0.008
+"""Less than this is nothing: `no_delivery` looks at that."""
 
 
 def number(rule: Rule, name: str, default: float) -> float:
@@ -16,12 +20,16 @@ def number(rule: Rule, name: str, default: float) -> float:
     return float(value) if isinstance(value, int | float) else default
 
 
-def faulted(view: EvseView, _rule: Rule, _now: datetime) -> Sign | None:
+def faulted(view: EvseView, rule: Rule, now: datetime) -> Sign | None:
     """Say that the EVSE reports a fault, or that it closed itself. Value: 1."""
     if view.current.state is not OperatorState.FAULTED:
         return None
     if view.current.cause == Cause.CLOSED_UNASKED:
-        return Sign(1.0, view.current.begin, "closed by the station itself")
+        # A station that was asked to open takes its time; one that closes for good says so for longer.
+        since = view.current.begin + timedelta(minutes=number(rule, "closed_min", 10.0))
+        return (
+            Sign(1.0, since, "closed by the station itself", due=since) if now >= since else Sign(0.0, since, due=since)
+        )
     words = [word for word in (view.error_code, view.vendor_error_code, view.info) if word and word != "NoError"]
     return Sign(1.0, view.current.begin, " ".join(words) or view.current.cause)
 
@@ -30,13 +38,14 @@ def no_delivery(view: EvseView, rule: Rule, _now: datetime) -> Sign | None:
     """Say that a session says charging while its register stands still. Value: 1.
 
     Two readings are needed, the later one with the energy of the earlier. A car that is full, or that had its share
-    and paused without saying so, is given more time.
+    and paused without saying so, is given more time. Energy that flows is the proof that all is well.
     """
     session = view.session
     if session is None or view.current.state is not OperatorState.CHARGING or session.energy_since is None:
         return None
     if session.last_reading_at is None or session.last_reading_at <= session.energy_since:
-        return None
+        is_proven = session.last_reading_at is not None and session.energy_milliwh > 0
+        return Sign(0.0, session.energy_since) if is_proven else None
     if session.soc_pct is not None and session.soc_pct >= number(rule, "full_soc_pct", 95.0):
         return None
     since = max(session.energy_since, session.charging_since or session.energy_since)
@@ -96,6 +105,8 @@ def low_power(view: EvseView, rule: Rule, _now: datetime) -> Sign | None:
     if not offers or meter.at < session.started_at:
         return None
     share = meter.power_w / min(offers)
+    if share < NOTHING_SHARE:
+        return None
     if session.soc_pct is not None:
         if session.soc_pct >= number(rule, "taper_soc_pct", 70.0):
             return None

@@ -26,10 +26,12 @@ def step(known: Symptom | None, sign: Sign | None, rule: Rule, place: Place, now
     limit = rule.clear_below if is_raised else rule.threshold
     if sign is not None and sign.value >= limit:
         return _present(known, sign, rule, place, now)
-    sign_due = sign.due if sign is not None else None
     if known is None:
-        return Step(None, due=sign_due)
-    return _absent(known, rule, sign_due, now)
+        return Step(None, due=sign.due if sign is not None else None)
+    if sign is not None:
+        # It was looked at and found well: that ends it at once.
+        return Step(None, cleared=is_raised, due=sign.due)
+    return _absent(known, rule, now)
 
 
 def _present(known: Symptom | None, sign: Sign, rule: Rule, place: Place, now: datetime) -> Step:
@@ -45,14 +47,13 @@ def _present(known: Symptom | None, sign: Sign, rule: Rule, place: Place, now: d
     return Step(symptom, due=_earlier(due, sign.due))
 
 
-def _absent(known: Symptom, rule: Rule, sign_due: datetime | None, now: datetime) -> Step:
-    """A gap shorter than `clear_hold_s` ends nothing, neither what is raised nor what is on hold."""
+def _absent(known: Symptom, rule: Rule, now: datetime) -> Step:
+    """Nothing is known: only after `clear_hold_s` of that is it over, be it raised or on hold."""
     clear_since = known.clear_since or now
     over_at = clear_since + timedelta(seconds=rule.clear_hold_s)
     if now >= over_at:
-        return Step(None, cleared=known.raised_at is not None, due=sign_due)
-    symptom = known if known.clear_since is not None else replace(known, clear_since=clear_since)
-    return Step(symptom, due=_earlier(over_at, sign_due))
+        return Step(None, cleared=known.raised_at is not None)
+    return Step(known if known.clear_since is not None else replace(known, clear_since=clear_since), due=over_at)
 
 
 def _earlier(one: datetime, two: datetime | None) -> datetime:

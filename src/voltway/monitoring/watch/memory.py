@@ -25,7 +25,7 @@ from voltway.monitoring.timeline.model import Connection, Evidence, EvseKey, Int
 from voltway.monitoring.timeline.projection import CARRY_OVER, GOOD_ANSWERS, covers_of
 from voltway.monitoring.watch.model import MeterRow, SessionRow, StationRow
 
-MOST_STATUSES, MOST_LINKS, MOST_SPELLS, MOST_INTERVALS = 8, 6, 4, 12
+MOST_STATUSES, MOST_LINKS, MOST_SPELLS, MOST_INTERVALS = 4, 4, 3, 8
 REMEMBERED = timedelta(days=1)
 """Breaks, notices and anomalies are kept for the rules that count them."""
 
@@ -67,7 +67,8 @@ class EvseMemory:
             for spell in forgotten:
                 del self.spells[spell.session_id]
             if forgotten:
-                self._advance(max(it.end for it in forgotten if it.end is not None))
+                # Before the first end that is remembered nobody knows whether a car had been charged.
+                self._advance(min(it.end for it in self.spells.values() if it.end is not None))
         self._trim_tail()
 
     def _trim_tail(self) -> None:
