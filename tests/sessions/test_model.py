@@ -170,6 +170,14 @@ def test_a_session_without_any_register_has_no_energy() -> None:
     assert rules.ended(state, end_event(5, None), RECEIVED).progress.energy_milliwh == 0
 
 
+def test_two_readings_of_one_instant_have_no_order() -> None:
+    """The end's register and a sample of the same second may arrive either way: nothing fell, the higher one stands."""
+    for registers in ((BEGIN, BEGIN + 1_000), (BEGIN + 1_000, BEGIN)):
+        state = rules.metered(begun(), tuple(reading(5, register) for register in registers))
+        assert codes(state) == set()
+        assert state.progress.last_milliwh == BEGIN + 1_000
+
+
 @pytest.mark.parametrize(
     ("registers", "found"),
     [

@@ -313,7 +313,8 @@ def _fold(state: State, reading: Reading, max_power_w: float) -> State:
     if old.last_at is None or old.first_at is None or old.last_milliwh is None:
         first = Progress(old.revision, register, at, register, at, 0, power_w, soc_pct, old.seq_max)
         return State(session, first._replace(energy_milliwh=_energy(session, first)))
-    if at < old.last_at:
+    if at < old.last_at or (at == old.last_at and register < old.last_milliwh):
+        # Of two readings of one instant nobody knows the order: the higher register is the later one.
         return _fold_late(state, register, at)
     begin = session.register_begin_milliwh
     if begin is None:

@@ -43,6 +43,8 @@ def no_delivery(view: EvseView, rule: Rule, _now: datetime) -> Sign | None:
     session = view.session
     if session is None or view.current.state is not OperatorState.CHARGING or session.energy_since is None:
         return None
+    if view.free_since is not None:
+        return None  # `session_stuck` looks at a session whose place is free
     if session.last_reading_at is None or session.last_reading_at <= session.energy_since:
         is_proven = session.last_reading_at is not None and session.energy_milliwh > 0
         return Sign(0.0, session.energy_since) if is_proven else None
@@ -111,7 +113,7 @@ def low_power(view: EvseView, rule: Rule, _now: datetime) -> Sign | None:
         if session.soc_pct >= number(rule, "taper_soc_pct", 70.0):
             return None
     elif meter.peak_w is not None and meter.peak_w >= 2 * WEAK_SHARE * min(offers):
-        return None
+        return Sign(0.0, meter.at)
     return Sign(1.0 - share, meter.at, f"{meter.power_w / 1000:.1f} of {min(offers) / 1000:.0f} kW")
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from voltway.kernel.ids import OperatorId, StationId
 from voltway.monitoring.incidents.model import EvseView, Place, SiteView, StationView, Symptom
-from voltway.monitoring.timeline.model import Connection, Evidence, EvseKey, Interval
+from voltway.monitoring.timeline.model import Connection, Evidence, EvseKey, Interval, Spell
 from voltway.monitoring.timeline.projection import STALE_AFTER, project
 from voltway.monitoring.watch.judge import Judge, RuleBook, Verdict
 from voltway.monitoring.watch.memory import (
@@ -245,10 +245,18 @@ class Engine:
         if station is None or row.evse_id <= 0:
             return
         evse = station.evse(row.evse_id)
+        known = evse.spells.get(row.spell.session_id)
         since = take_session(evse, row)
         self._judged.add(evse.key)
-        if since is not None:
+        if since is not None and not (known is not None and self._only_confirms(station, known, row.spell)):
             self._touch_evse(evse, since)
+
+    def _only_confirms(self, station: StationMemory, known: Spell, spell: Spell) -> bool:
+        """Say whether a session merely goes on over one open link: what every reading tells, and no state depends on."""
+        link = station.newest_link()
+        if link is None or link.end is not None or not self._link_state.get(station.row.station_id):
+            return False
+        return link.begin <= known.confirmed_until and replace(known, confirmed_until=spell.confirmed_until) == spell
 
     def _take_meter(self, row: MeterRow) -> None:
         station = self.stations.get(row.station_id)
