@@ -235,7 +235,8 @@ def _boot(maker: _Maker, station: StationSpec, at: datetime, reason: str) -> Non
     _wait(maker, (station.identity, boot, at))
     for evse in station.evses:
         status = _status(evse.evse_id, at + timedelta(seconds=1), ConnectorStatus.AVAILABLE)
-        _wait(maker, (station.identity, status, at + timedelta(seconds=1.2)))
+        # A gateway gives each message of a station an instant of its own.
+        _wait(maker, (station.identity, status, at + timedelta(seconds=1.2 + evse.evse_id / 100)))
 
 
 def _tell_status(

@@ -194,3 +194,22 @@ async def test_made_history_becomes_a_timeline_and_no_incident(network: Network)
     states = [state for _, state in network.timeline("A")]
     assert states == ["available", "faulted:GroundFailure", "available", "offline:link_closed", "available"]
     assert network.incidents() == []
+
+
+async def test_a_restart_of_ours_blames_no_station(network: Network) -> None:
+    """All were away while we were; they get some minutes to come back, and who does not is told of then."""
+    names = [f"S-{number}" for number in range(5)]
+    network.add(*names, site="PORT")
+    await network.connect("A", *names)
+    await network.step(seconds=5)
+    await network.vanish("A", *names)
+    network.clock.advance(minutes=10)
+    network.fresh_watch()
+    await network.step(seconds=1)
+    await network.step(seconds=60)
+    assert network.incidents() == []
+    await network.connect("A", *names[:-1])
+    for _ in range(8):
+        await network.live("A", *names[:-1])
+        await network.step(seconds=30)
+    assert network.incidents() == [("station_offline", "open")]

@@ -28,8 +28,12 @@ from voltway.monitoring.watch.memory import (
 from voltway.monitoring.watch.model import Facts, Late, MeterRow, SessionRow, Splice, StationRow, StatusRow
 from voltway.monitoring.watch.splicing import spliced
 
-SITE = -1
-"""In place of an EVSE's number: the site of that station."""
+GRACE = timedelta(seconds=180)
+"""After a restart of our own, stations get so long to come back before their absence is held against them."""
+GRACE_SHARE = 0.2
+"""With more of the stations than that on their way back nothing is said of the network."""
+SITE, GRACE_OVER = -1, -2
+"""In place of an EVSE's number: the site of that station; the station with all that is wider."""
 RulesOf = Callable[[OperatorId], RuleBook]
 SiteKey = tuple[OperatorId, int]
 
@@ -116,8 +120,12 @@ class Engine:
         return outcome
 
     def _look_again(self, station: StationMemory, evse_id: int, now: datetime) -> None:
-        if evse_id == SITE:
+        if evse_id in {SITE, GRACE_OVER}:
             self._sites_judged.add(self._site_of(station))
+        if evse_id == GRACE_OVER:
+            self._stations_judged.add(station.row.station_id)
+            self._networks_judged.add(station.row.operator_id)
+        if evse_id < 0:
             return
         self._stations_judged.add(station.row.station_id)
         for evse in station.evses.values():
@@ -162,6 +170,10 @@ class Engine:
         if projection.due is not None:
             self._wake(projection.due, key.station_id, key.evse_id)
         self._splice(outcome, station, evse, projection.intervals, is_certain=True)
+        self._note_link(station)
+        if not station.is_seen and station.grace_until is None:
+            station.grace_until = now + GRACE
+            self._wake(station.grace_until, key.station_id, GRACE_OVER)
         self._judge(outcome, now)
         return outcome
 
@@ -252,7 +264,7 @@ class Engine:
             self._touch_evse(evse, since)
 
     def _only_confirms(self, station: StationMemory, known: Spell, spell: Spell) -> bool:
-        """Say whether a session merely goes on over one open link: what every reading tells, and no state depends on."""
+        """Say whether a session merely goes on over one open link: every reading tells it, no state depends on it."""
         link = station.newest_link()
         if link is None or link.end is not None or not self._link_state.get(station.row.station_id):
             return False
@@ -326,6 +338,7 @@ class Engine:
             evse.tail and evse.tail[-1].cause not in {"link_closed", "silent", "never_connected", "reported_late"}
             for evse in station.evses.values()
         )
+        station.is_seen = station.is_seen or is_connected
         if self._link_state.get(station.row.station_id) != is_connected:
             self._link_state[station.row.station_id] = is_connected
             self._networks_judged.add(station.row.operator_id)
@@ -343,7 +356,7 @@ class Engine:
                 self._hold(outcome, station, view, now)
         for station_id in stations:
             station = self.stations.get(station_id)
-            if station is not None:
+            if station is not None and not station.is_in_grace(now):
                 self._views.pop(station_id, None)
                 self._hold(outcome, station, self._station_view(station, now), now)
         sites, self._sites_judged = self._sites_judged, set()
@@ -364,7 +377,7 @@ class Engine:
 
     def _hold_site(self, outcome: Outcome, site: SiteKey, now: datetime) -> None:
         stations = list(self._sites.get(site, {}).values())
-        if not stations:
+        if not stations or any(it.is_in_grace(now) for it in stations):
             return
         row = stations[0].row
         view = SiteView(
@@ -376,7 +389,8 @@ class Engine:
 
     def _hold_network(self, outcome: Outcome, operator_id: OperatorId, now: datetime) -> None:
         rules = self._rules_of(operator_id).network
-        if not rules:
+        own = [it for it in self.stations.values() if it.row.operator_id == operator_id]
+        if not rules or sum(it.is_in_grace(now) for it in own) > GRACE_SHARE * len(own):
             return
         sites = [
             SiteView(Place(key[1]), "", "", tuple(self._station_view(it, now) for it in stations.values()))

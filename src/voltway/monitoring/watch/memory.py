@@ -102,6 +102,14 @@ class StationMemory:
     horizon: datetime | None = None
     stale_since: datetime | None = None
     """The end of the last long outage whose links are forgotten."""
+    is_seen: bool = False
+    """It has been connected since this memory began."""
+    grace_until: datetime | None = None
+    """Until then it may be on its way back from an outage of ours."""
+
+    def is_in_grace(self, now: datetime) -> bool:
+        """Say whether its absence may still be our own doing: we have just begun to look, and it was away then."""
+        return not self.is_seen and self.grace_until is not None and now < self.grace_until
 
     def enter(self, row: StationRow) -> None:
         """Take in what was entered of the station; new EVSEs get a memory."""
