@@ -1,7 +1,7 @@
-"""A report as data: a heading, sections with typed tables and pictures, and notes on how each figure came to be. Pure.
+"""A report as data: a heading, sections of typed tables and pictures, and notes on how figures came to be. Pure.
 
-The builders (`operations`, `nevi_report`, `uk_report`) make one, the writers (CSV, XLSX, PDF, JSON) only write it, so all
-formats say the same. Values are exact here; each column says how many digits a reader sees.
+The builders (`operations`, `nevi_report`, `uk_report`) make one, the writers (CSV, XLSX, PDF, JSON) only write it, so
+all formats say the same. Values are exact here; each column says how many digits a reader sees.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,8 @@ class Column:
     title: str
     kind: Kind = Kind.TEXT
     unit: str = ""
-    decimals: int = 0
+    decimals: int | None = 0
+    """How many digits are shown; None: as many as each value has (a Decimal then)."""
 
     @property
     def heading(self) -> str:
@@ -193,6 +194,9 @@ def rounded(value: Value, column: Column) -> Decimal | None:
     if value is None:
         return None
     assert isinstance(value, int | Decimal | Fraction), f"{column.key} holds numbers"
+    if column.decimals is None:
+        assert isinstance(value, int | Decimal), f"{column.key} holds decimals as they are to be shown"
+        return Decimal(value)
     rounding = ROUND_FLOOR if column.kind is Kind.PERCENT else ROUND_HALF_UP
     if isinstance(value, Decimal):
         return value.quantize(Decimal(1).scaleb(-column.decimals), rounding=rounding)

@@ -7,7 +7,7 @@ name in it is ever read as markup or code. Fonts are those that typst embeds, so
 from datetime import datetime
 from decimal import Decimal
 from importlib.resources import as_file, files
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -28,7 +28,7 @@ from voltway.monitoring.reports.document import (
 )
 
 TEMPLATE = "report.typ"
-STANDARD = "a-2b"
+STANDARD: Literal["a-2b"] = "a-2b"
 PRINTED_ROWS = 2000
 """Paper is for people: longer tables are cut with a line that says so; CSV and XLSX have all rows."""
 _WIDE = 7

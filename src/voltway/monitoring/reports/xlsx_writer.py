@@ -7,7 +7,7 @@ import io
 from datetime import UTC
 from typing import Any
 
-import xlsxwriter
+import xlsxwriter  # type: ignore[import-untyped] # the package has no types
 
 from voltway.monitoring.reports.document import (
     BarChart,
@@ -156,6 +156,8 @@ def _wall_clock(value: Any, report: Report) -> Any:
 
 
 def _number_format(column: Column) -> str:
+    if column.decimals is None:
+        return "General"
     return "#,##0" + ("." + "0" * column.decimals if column.decimals else "")
 
 
