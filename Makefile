@@ -33,12 +33,14 @@ $(STAMP): requirements.lock pyproject.toml Makefile
 demo: setup
 	@exec $(BIN)/voltway up --demo
 
-test: setup browser
+# What measures promises in seconds, and what drives a browser, runs alone; everything else on all cores.
+test: setup browser promtool
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest --cov --cov-report=term
+	$(BIN)/pytest -n auto --dist worksteal --ignore=tests/system --ignore=tests/web --ignore=tests/bench --cov --cov-report=
+	$(BIN)/pytest tests/system tests/web tests/bench --cov --cov-append --cov-report=term
 
 # The page is tested in a real Chromium; as root we install it where there is none, else say how.
 browser:

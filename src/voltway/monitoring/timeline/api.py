@@ -16,6 +16,7 @@ from voltway.kernel.errors import Fault, InvalidInput
 from voltway.monitoring.timeline.model import IN_SERVICE, Cause, OperatorState
 from voltway.monitoring.timeline.projection import STALE_AFTER
 from voltway.monitoring.timeline.service import Timeline
+from voltway.monitoring.timeline.store import EvseFilter
 
 DEFAULT_SPAN = timedelta(days=1)
 WATCH_MAY_LAG = timedelta(seconds=60)
@@ -95,9 +96,8 @@ def router(timeline: Timeline, *, clock: Clock = wall_clock) -> APIRouter:
         station_id: str | None = None,
         state: OperatorState | None = None,
     ) -> Page[EvseNow]:
-        page = await timeline.list_now(
-            caller, pager.wanted, location=location, station=station_id, state=state.value if state else None
-        )
+        wanted = EvseFilter(location, station_id, state.value if state else None)
+        page = await timeline.list_now(caller, pager.wanted, wanted)
         return pager.linked(Page(items=[_now(row, clock) for row in page.items], next_cursor=page.next_cursor))
 
     @routes.get("/monitoring/states", summary="How many EVSEs are in each state")

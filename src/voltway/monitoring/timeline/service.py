@@ -13,6 +13,7 @@ from voltway.kernel.ids import OperatorId
 from voltway.monitoring.timeline import store
 from voltway.monitoring.timeline.model import OperatorState
 from voltway.monitoring.timeline.power import Flow, Node, Power, summed
+from voltway.monitoring.timeline.store import EvseFilter
 from voltway.stations.service import get_station_id
 
 
@@ -32,14 +33,10 @@ class Timeline:
             rows = await store.list_intervals(tx, (station_id, evse_id), *span, wanted)
         return page_of(rows, wanted, lambda row: (to_rfc3339(row["begin_at"]),))
 
-    async def list_now(
-        self, caller: Caller, wanted: PageRequest, *, location: str | None, station: str | None, state: str | None
-    ) -> Page[Row]:
+    async def list_now(self, caller: Caller, wanted: PageRequest, only: EvseFilter) -> Page[Row]:
         """Return every EVSE as it is now."""
         async with self._database.transaction(caller.operator_id) as tx:
-            rows = await store.list_evses_now(
-                tx, wanted, location=location, station=station, state=state, fresh_since=self._now() - store.FRESH
-            )
+            rows = await store.list_evses_now(tx, wanted, only, self._now() - store.FRESH)
         return page_of(rows, wanted, lambda row: (row["station_id"], str(row["evse_id"])))
 
     async def count_states(self, operator_id: OperatorId) -> dict[OperatorState, int]:

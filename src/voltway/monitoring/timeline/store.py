@@ -1,6 +1,7 @@
 """Reads the timeline, the state of every EVSE now, and live power; writing is the watch's (`watch.store`)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from voltway.httpapi.paging import PageRequest
@@ -47,10 +48,18 @@ _NOW = """
      WHERE e.evse_id > 0 AND s.approval = 'approved'"""
 
 
+@dataclass(frozen=True, slots=True)
+class EvseFilter:
+    """Which EVSEs to list; None does not restrict."""
+
+    location: str | None = None
+    station: str | None = None
+    state: str | None = None
+
+
 async def list_evses_now(
-    tx: Transaction, wanted: PageRequest, *, location: str | None, station: str | None, state: str | None,
-    fresh_since: datetime,
-) -> Sequence[Row]:  # fmt: skip
+    tx: Transaction, wanted: PageRequest, only: EvseFilter, fresh_since: datetime
+) -> Sequence[Row]:
     """Return every EVSE as it is now: state with its evidence, session and power."""
     after = wanted.after_texts(2) or ("", "0")
     return await fetch_all(
@@ -61,9 +70,9 @@ async def list_evses_now(
               AND (CAST(:state AS text) IS NULL OR coalesce(t.state, 'unknown') = :state)
               AND (s.identity, e.evse_id) > (:after, CAST(:after_evse AS int))
             ORDER BY s.identity, e.evse_id LIMIT :limit""",
-        location=location,
-        station=station,
-        state=state,
+        location=only.location,
+        station=only.station,
+        state=only.state,
         after=after[0],
         after_evse=int(after[1]),
         fresh_since=fresh_since,
