@@ -9,7 +9,7 @@ UV_VERSION := 0.13.9
 UV := VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser fuzz bench lock
+.PHONY: help setup demo test browser promtool fuzz bench lock
 
 help:
 	@echo "make demo   a charging network of 200 stations on this machine"
@@ -50,6 +50,19 @@ browser:
 	    apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
 	  else \
 	    echo "the test of the page needs Chromium: install it with your system's packages" >&2; exit 1; \
+	  fi; }
+
+# The alert rules and the dashboard are checked by Prometheus' own promtool; it is taken out of Debian's package into
+# .tools, so that no service is installed or started.
+promtool:
+	@command -v promtool >/dev/null || test -x .tools/promtool || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "fetching promtool for the tests of deploy/"; \
+	    folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	    apt-get update -qq >/dev/null && (cd "$$folder" && apt-get download -qq -o APT::Sandbox::User=root prometheus >/dev/null && dpkg -x prometheus_*.deb .) && \
+	    mkdir -p .tools && cp "$$folder/usr/bin/promtool" .tools/promtool; \
+	  else \
+	    echo "the tests of deploy/ need promtool: install Prometheus with your system's packages, or put promtool into .tools/" >&2; exit 1; \
 	  fi; }
 
 fuzz: setup
