@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-import openpyxl
+import openpyxl  # type: ignore[import-untyped] # the package has no types
 import pytest
 from tests.httpapi.client import add_operator
 from tests.monitoring.reports.network_of_reports import (

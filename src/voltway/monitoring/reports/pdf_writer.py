@@ -36,14 +36,35 @@ _WIDE = 7
 
 
 def pdf_bytes(report: Report) -> bytes:
-    """Return the report as PDF/A-2b; takes a second or more for long tables, so call it off the event loop."""
+    """Return the report as PDF/A-2b; takes a second or more for long tables, so call it off the event loop.
+
+    A sign that typst's own fonts lack (a name in Chinese, say) must not cost the report: PDF/A forbids it, so the file
+    is plain PDF then, and a note says where the names are whole.
+    """
+    shown = pdf_input(report)
+    try:
+        return _compiled(report, shown, STANDARD)
+    except typst.TypstError as error:
+        if _NO_GLYPH not in str(error):
+            raise
+    return _compiled(report, shown | {"notes": [*shown["notes"], _SIGNS_MISSING]}, None)
+
+
+_NO_GLYPH = "could not be displayed"
+_SIGNS_MISSING = (
+    "Some signs in names are not in the fonts of this file, which is plain PDF for that reason; the CSV and XLSX forms "
+    "of this report have them."
+)
+
+
+def _compiled(report: Report, shown: dict[str, Any], standard: Literal["a-2b"] | None) -> bytes:
     with as_file(files(__package__) / TEMPLATE) as template:
         made = typst.compile(
             str(template),
             format="pdf",
             ignore_system_fonts=True,
-            sys_inputs={"report": orjson.dumps(pdf_input(report)).decode()},
-            pdf_standards=[STANDARD],
+            sys_inputs={"report": orjson.dumps(shown).decode()},
+            pdf_standards=standard,
             timestamp=int(report.heading.made_at.timestamp()),
         )
     assert isinstance(made, bytes), "without an output path typst returns the file"

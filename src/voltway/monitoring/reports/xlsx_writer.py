@@ -83,7 +83,7 @@ class _Writer:
     def add_charts(self) -> None:
         """Draw bars and lines as native charts and the heatmap as coloured cells, each over its own data."""
         pictures = [picture for section in self._report.sections for picture in section.pictures]
-        drawn = [one for one in pictures if isinstance(one, BarChart | LineChart | Heatmap)]
+        drawn = [one for one in pictures if isinstance(one, BarChart | LineChart | Heatmap) and _has_data(one)]
         if not drawn:
             return
         sheet = self._book.add_worksheet("Charts")
@@ -149,6 +149,17 @@ class _Writer:
         if code not in self._formats:
             self._formats[code] = self._book.add_format({"num_format": code})
         return self._formats[code]
+
+
+def _has_data(picture: BarChart | LineChart | Heatmap) -> bool:
+    """Say whether there is a point to draw; a native chart of nothing makes a broken file."""
+    match picture:
+        case BarChart():
+            return bool(picture.values)
+        case LineChart():
+            return any(one.values for one in picture.series)
+        case Heatmap():
+            return bool(picture.values)
 
 
 def _wall_clock(value: Any, report: Report) -> Any:
