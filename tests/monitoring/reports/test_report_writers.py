@@ -143,7 +143,22 @@ def test_pictures_are_drawn_to_scale() -> None:
     assert lines["series"][0]["shares"] == [pytest.approx(1 / 3), None, 1.0]
     assert (lines["low"], lines["high"]) == ("0", "3")
     assert heat["shares"][6][23] == 1.0
+    assert strip["known"] == 1.0
     assert (strip["begin"], strip["end"], strip["states"]) == ("2026-03-01", "2026-04-01", ["faulted", "new_state"])
+
+
+def test_a_bar_says_no_more_than_its_table() -> None:
+    """99.6579 % is 99.657 in both: a percentage rounds down wherever it is written."""
+    chart = BarChart("B", "%", ("A",), (99.6579,))
+    assert pdf_input(_report((), pictures=(chart,)))["sections"][0]["pictures"][0]["texts"] == ["99.657"]
+
+
+def test_a_strip_shows_no_future() -> None:
+    """Of a period half over, half a band is drawn."""
+    heading = Heading("Op", "2026-03", BEGIN, END, BERLIN, BEGIN + (END - BEGIN) / 2)
+    report = Report("uk", "T", heading, (Section("S", pictures=(PICTURES[3],)),))
+    assert pdf_input(report)["sections"][0]["pictures"][0]["known"] == 0.5
+    assert pdf_input(report)["notes"][0].startswith("INCOMPLETE")
 
 
 @pytest.mark.parametrize(

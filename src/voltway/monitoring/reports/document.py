@@ -83,13 +83,14 @@ class BarChart:
 
 @dataclass(frozen=True, slots=True)
 class LineChart:
-    """Lines over the same labels."""
+    """Lines over the same labels; `low` is where the axis begins."""
 
     title: str
     unit: str
     labels: tuple[str, ...]
     series: tuple[Series, ...]
     line: float | None = None
+    low: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class TimelineStrip:
-    """Bands over one period, one per name: white is up, colours are states."""
+    """Bands over one period, one per name; what no stretch covers is up or not in service."""
 
     title: str
     begin_at: datetime

@@ -157,7 +157,7 @@ def _lines(ports: Sequence[NeviPort]) -> tuple[LineChart, ...]:
         Series(port_id(one.port), tuple(None if part.percent is None else float(part.percent) for part in one.months))
         for one in worst
     )
-    return (LineChart("Uptime while in service, the worst ports", "%", labels, series, float(TARGET)),)
+    return (LineChart("Uptime while in service, the worst ports", "%", labels, series, float(TARGET), 90.0),)
 
 
 def _module_2(sessions: Sequence[PortSession]) -> Table:

@@ -5,7 +5,7 @@ name in it is ever read as markup or code. Fonts are those that typst embeds, so
 """
 
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from importlib.resources import as_file, files
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ import typst
 
 from voltway.monitoring.reports.document import (
     BarChart,
+    Heading,
     Heatmap,
     Kind,
     LineChart,
@@ -31,6 +32,8 @@ TEMPLATE = "report.typ"
 STANDARD: Literal["a-2b"] = "a-2b"
 PRINTED_ROWS = 2000
 """Paper is for people: longer tables are cut with a line that says so; CSV and XLSX have all rows."""
+_LONG = 30
+"""Texts beyond that many signs wrap."""
 _WIDE = 7
 """Tables with more columns are printed in smaller type."""
 
@@ -85,7 +88,7 @@ def pdf_input(report: Report) -> dict[str, Any]:
             {
                 "title": section.title,
                 "text": section.text,
-                "pictures": [_picture(picture, head.zone) for picture in section.pictures],
+                "pictures": [_picture(picture, head) for picture in section.pictures],
                 "tables": [_table(table, head.zone) for table in section.tables],
             }
             for section in report.sections
@@ -100,7 +103,7 @@ def _table(table: Table, zone: ZoneInfo) -> dict[str, Any]:
         "title": table.title,
         "heads": [column.heading for column in table.columns],
         "right": [is_numeric(column.kind) for column in table.columns],
-        "wide": [column.kind is Kind.TEXT for column in table.columns],
+        "wide": _stretching(table),
         "small": len(table.columns) > _WIDE,
         "rows": [
             [people_text(value, column, zone) for value, column in zip(row, table.columns, strict=True)]
@@ -111,7 +114,17 @@ def _table(table: Table, zone: ZoneInfo) -> dict[str, Any]:
     }
 
 
-def _picture(picture: Picture, zone: ZoneInfo) -> dict[str, Any]:
+def _stretching(table: Table) -> list[bool]:
+    """Say which columns share the width that is left: those of long texts, else the first of text."""
+    long = [
+        column.kind is Kind.TEXT and any(len(str(row[place])) > _LONG for row in table.rows[:PRINTED_ROWS])
+        for place, column in enumerate(table.columns)
+    ]
+    first = next((place for place, column in enumerate(table.columns) if column.kind is Kind.TEXT), 0)
+    return long if any(long) else [place == first for place in range(len(table.columns))]
+
+
+def _picture(picture: Picture, head: Heading) -> dict[str, Any]:
     match picture:
         case BarChart():
             return _bars(picture)
@@ -120,7 +133,7 @@ def _picture(picture: Picture, zone: ZoneInfo) -> dict[str, Any]:
         case Heatmap():
             return _heatmap(picture)
         case TimelineStrip():
-            return _strip(picture, zone)
+            return _strip(picture, head)
 
 
 def _bars(picture: BarChart) -> dict[str, Any]:
@@ -135,7 +148,7 @@ def _bars(picture: BarChart) -> dict[str, Any]:
         "title": f"{picture.title} ({picture.unit})",
         "labels": list(picture.labels),
         "shares": [None if value is None else place(value) for value in picture.values],
-        "texts": ["–" if value is None else _short(value) for value in picture.values],
+        "texts": ["–" if value is None else _short(value, is_floor=picture.unit == "%") for value in picture.values],
         "line": None if picture.line is None else place(picture.line),
         "foot": (f"Bars begin at {_short(picture.low)}. " if picture.low else "")
         + (f"The line is at {_short(picture.line)} {picture.unit}." if picture.line is not None else ""),
@@ -144,7 +157,8 @@ def _bars(picture: BarChart) -> dict[str, Any]:
 
 def _lines(picture: LineChart) -> dict[str, Any]:
     values = [value for one in picture.series for value in one.values if value is not None]
-    low, high = (min([0.0, *values]), max([*values, picture.line or 0.0, 0.0])) if values else (0.0, 1.0)
+    low = min([picture.low, *values])
+    high = max([*values, picture.line or low]) if values else low + 1.0
     extent = (high - low) or 1.0
     return {
         "kind": "lines",
@@ -170,10 +184,12 @@ def _heatmap(picture: Heatmap) -> dict[str, Any]:
     }
 
 
-def _strip(picture: TimelineStrip, zone: ZoneInfo) -> dict[str, Any]:
+def _strip(picture: TimelineStrip, head: Heading) -> dict[str, Any]:
+    zone, whole = head.zone, picture.end_at - picture.begin_at
     return {
         "kind": "strip",
         "title": picture.title,
+        "known": min(max((head.made_at - picture.begin_at) / whole, 0.0), 1.0),
         "begin": _day(picture.begin_at, zone),
         "end": _day(picture.end_at, zone),
         "bands": [
@@ -187,7 +203,8 @@ def _day(instant: datetime, zone: ZoneInfo) -> str:
     return f"{instant.astimezone(zone):%Y-%m-%d}"
 
 
-def _short(value: float) -> str:
-    """Write a number with at most three digits behind the point and no idle zeros."""
-    text = f"{Decimal(repr(value)).quantize(Decimal('0.001')):,f}"
+def _short(value: float, *, is_floor: bool = False) -> str:
+    """Write a number with at most three digits behind the point and no idle zeros; a percentage rounds down."""
+    rounding = ROUND_FLOOR if is_floor else ROUND_HALF_UP
+    text = f"{Decimal(repr(value)).quantize(Decimal('0.001'), rounding=rounding):,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

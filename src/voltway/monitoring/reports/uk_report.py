@@ -37,6 +37,8 @@ PORTS_DRAWN = 40
 def build_uk(network: UkNetwork, heading: Heading) -> Report:
     """Return the UK's reliability report."""
     verdict = {None: "not measured", True: "met", False: "NOT met"}[network.is_met]
+    if heading.is_incomplete and network.is_met is not None:
+        verdict = f"{verdict} so far"
     report = Report(
         KIND,
         "UK: reliability of rapid charge points",
