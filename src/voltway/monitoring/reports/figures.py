@@ -19,7 +19,7 @@ class SiteUsage:
     location: str | None
     name: str | None
     sessions: int
-    without_energy: int
+    empty_sessions: int
     energy_milliwh: int
     charging: timedelta
     peak_hour_milliwh: int
@@ -68,9 +68,9 @@ class MonthFacts:
         return sum(site.sessions for site in self.sites)
 
     @property
-    def without_energy(self) -> int:
+    def empty_sessions(self) -> int:
         """Return how many of them ended without any energy."""
-        return sum(site.without_energy for site in self.sites)
+        return sum(site.empty_sessions for site in self.sites)
 
     @property
     def energy_milliwh(self) -> int:

@@ -104,7 +104,7 @@ class _Kpis:
             ("ports", "Ports in service", "", 0, len(self.months)),
             ("uptime", "Uptime", "%", 3, self.uptime),
             ("sessions", "Sessions started", "", 0, facts.sessions),
-            ("without_energy", "Sessions that got no energy", "", 0, facts.without_energy),
+            ("without_energy", "Sessions that got no energy", "", 0, facts.empty_sessions),
             ("drivers", "Different tokens that charged", "", 0, facts.drivers),
             ("energy", "Energy", "kWh", 3, kwh(facts.energy_milliwh)),
             ("energy_per_session", "Energy per session", "kWh", 3, _ratio(kwh(facts.energy_milliwh), facts.sessions)),

@@ -17,7 +17,6 @@ from voltway.monitoring.reports.document import (
     BarChart,
     Heading,
     Heatmap,
-    Kind,
     LineChart,
     Picture,
     Report,
@@ -32,8 +31,8 @@ TEMPLATE = "report.typ"
 STANDARD: Literal["a-2b"] = "a-2b"
 PRINTED_ROWS = 2000
 """Paper is for people: longer tables are cut with a line that says so; CSV and XLSX have all rows."""
-_LONG = 30
-"""Texts beyond that many signs wrap."""
+_WIDEST, _PADDING = 48, 2
+"""In signs: longer texts wrap; what a cell has around it."""
 _WIDE = 7
 """Tables with more columns are printed in smaller type."""
 
@@ -99,29 +98,30 @@ def pdf_input(report: Report) -> dict[str, Any]:
 def _table(table: Table, zone: ZoneInfo) -> dict[str, Any]:
     shown = table.rows[:PRINTED_ROWS]
     left_out = len(table.rows) - len(shown)
+    rows = [
+        [people_text(value, column, zone) for value, column in zip(row, table.columns, strict=True)] for row in shown
+    ]
     return {
         "title": table.title,
         "heads": [column.heading for column in table.columns],
         "right": [is_numeric(column.kind) for column in table.columns],
-        "wide": _stretching(table),
+        "weights": _weights(table, rows),
         "small": len(table.columns) > _WIDE,
-        "rows": [
-            [people_text(value, column, zone) for value, column in zip(row, table.columns, strict=True)]
-            for row in shown
-        ],
+        "rows": rows,
         "empty": table.empty,
         "more": f"{left_out:,} more rows are in the CSV and XLSX forms of this report." if left_out else "",
     }
 
 
-def _stretching(table: Table) -> list[bool]:
-    """Say which columns share the width that is left: those of long texts, else the first of text."""
-    long = [
-        column.kind is Kind.TEXT and any(len(str(row[place])) > _LONG for row in table.rows[:PRINTED_ROWS])
+def _weights(table: Table, rows: list[list[str]]) -> list[int]:
+    """Return the share of the width that each column gets: as its longest cell and the longest word of its heading.
+
+    Shares, not widths: so a table is as wide as the paper, and no column runs into the next.
+    """
+    return [
+        min(max([len(row[place]) for row in rows] + [len(word) for word in column.heading.split()]), _WIDEST) + _PADDING
         for place, column in enumerate(table.columns)
     ]
-    first = next((place for place, column in enumerate(table.columns) if column.kind is Kind.TEXT), 0)
-    return long if any(long) else [place == first for place in range(len(table.columns))]
 
 
 def _picture(picture: Picture, head: Heading) -> dict[str, Any]:

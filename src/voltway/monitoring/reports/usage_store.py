@@ -75,7 +75,7 @@ def _seconds(instant: datetime) -> str:
 
 def _site(row: Row, peak: Row | None) -> SiteUsage:
     return SiteUsage(
-        row["location"], row["name"], row["sessions"], row["without_energy"], int(row["energy_milliwh"]),
+        row["location"], row["name"], row["sessions"], row["empty_sessions"], int(row["energy_milliwh"]),
         timedelta(seconds=float(row["charging_s"])), 0 if peak is None else round(peak["milliwh"]),
         None if peak is None else f"{peak['hour']:%Y-%m-%d %H:%M}",
     )  # fmt: skip
@@ -107,7 +107,7 @@ SELECT x.session_id, x.token, x.energy_milliwh, x.state, x.started_at,
 _SITES = f"""
 WITH found AS ({_SESSIONS})
 SELECT location, name, count(*) AS sessions,
-       count(*) FILTER (WHERE state IN ('ended', 'held') AND energy_milliwh = 0) AS without_energy,
+       count(*) FILTER (WHERE state IN ('ended', 'held') AND energy_milliwh = 0) AS empty_sessions,
        sum(energy_milliwh) AS energy_milliwh,
        coalesce(sum(extract(epoch FROM greatest(ended_at - started_at, interval '0'))), 0) AS charging_s
   FROM found GROUP BY location, name ORDER BY sum(energy_milliwh) DESC, location"""  # noqa: S608 - our own text
