@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.httpapi.client import Api, running_api
 from tests.monitoring.reports.network_of_reports import add_network, add_session, at, reports_of
+from tests.sessions.seeding import run_sql
 
 from voltway.monitoring.reports.api import router
 from voltway.monitoring.reports.service import XLSX_TYPE
@@ -84,12 +85,17 @@ async def test_what_cannot_be_made_is_refused_with_the_reason(
 
 async def test_a_location_code_cannot_write_headers(database_url: str) -> None:
     """The name of the file keeps only letters, digits and hyphens of the code."""
+    code = 'A"\r\nX-Evil: 1'
     async with _api(database_url) as api:
-        made = await api.client.post("/api/v1/nothing")
-        assert made.status_code in {404, 405}
-        answer = await _get(api, "uk", location='A"\r\nX-Evil: 1')
-        assert answer.status_code == 404
+        run_sql(
+            database_url,
+            "INSERT INTO location (operator_id, code, name, time_zone) VALUES (1, %s, 'Odd', 'UTC')",
+            code,
+        )
+        answer = await _get(api, "uk", location=code, year=2026)
+        assert answer.status_code == 200
         assert "x-evil" not in answer.headers
+        assert answer.headers["content-disposition"].endswith('"voltway-uk-A---X-Evil--1-2026.json"')
 
 
 async def test_reading_reports_needs_the_scope_read(database_url: str) -> None:

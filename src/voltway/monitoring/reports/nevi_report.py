@@ -298,7 +298,8 @@ are those of the three months that end with the report's; uptime is given for ea
 energy, why it ended. `power_kw` is the highest power that the station reported. How a session was paid is not known
 here: `payment_method` is empty and `payment_other` says the type of the token.
 
-Outages that follow each other without a gap are one in module 4. `excluded_outage` is TRUE where exclusions cover
+Outages that follow each other without a gap are one in module 4; one that began
+before the three months counts from their begin. `excluded_outage` is TRUE where exclusions cover
 all of it; `excluded_outage_reason` is a number from 1 to 6 whose meanings EV-ChART's code does not publish: it is
 empty, and the notes say the cause. The table `outages` has the excluded minutes of each.
 
