@@ -37,6 +37,8 @@ CREATE TABLE usage_rollup (
   repair_s bigint NOT NULL,
   PRIMARY KEY (operator_id, grain, location_id, station_id, evse_id, start_at)
 );
+-- All sites over a stretch of time, to sum up the network.
+CREATE INDEX usage_rollup_by_time ON usage_rollup (operator_id, grain, start_at) WHERE station_id = 0;
 
 -- Attempts that failed, by reason: per site and local day.
 CREATE TABLE usage_failure (
