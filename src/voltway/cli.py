@@ -177,6 +177,34 @@ def tariff_show(
     raise typer.Exit(run_show(arguments, as_json=as_json))
 
 
+@app.command()
+def report(
+    kind: Annotated[str, typer.Argument(help="monthly, nevi or uk.")],
+    *,
+    month: Annotated[
+        str | None, typer.Option(help="YYYY-MM; nevi: the last of twelve. Default: the last whole month.")
+    ] = None,
+    year: Annotated[int | None, typer.Option(help="uk only; default: this year.")] = None,
+    form: Annotated[str, typer.Option("--format", help="pdf, xlsx, csv or json.")] = "pdf",
+    out: Annotated[
+        str | None, typer.Option(help="A file or a folder; - is stdout. Default: its own name, here.")
+    ] = None,
+    location: Annotated[str | None, typer.Option(help="The code of one location.")] = None,
+    table: Annotated[str | None, typer.Option(help="csv: this table alone instead of a ZIP of all.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Make a report: monthly operations, NEVI with EV-ChART's tables, or the UK's reliability."""
+    settings = _settings()
+    from voltway.imports import database_url_of
+    from voltway.monitoring.reports.command import ReportArguments, run_report
+    from voltway.operations import SHORTFALL_RULES
+
+    arguments = ReportArguments(kind, month, year, form, out, location, table)
+    raise typer.Exit(
+        run_report(arguments, lambda: database_url_of(settings), shortfall_rules=SHORTFALL_RULES, as_json=as_json)
+    )
+
+
 @config_app.command("check")
 def config_check() -> None:
     """Say whether the settings can be used."""

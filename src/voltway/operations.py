@@ -41,6 +41,8 @@ from voltway.monitoring.remedies import api as remedies_api
 from voltway.monitoring.remedies.jobs import Runner
 from voltway.monitoring.remedies.planning import Ties
 from voltway.monitoring.remedies.service import Remedies
+from voltway.monitoring.reports import api as reports_api
+from voltway.monitoring.reports.service import Reports
 from voltway.monitoring.support import api as support_api
 from voltway.monitoring.support.service import Support
 from voltway.monitoring.timeline import api as timeline_api
@@ -83,13 +85,15 @@ class ApiOperations:
     def routers(self) -> list[APIRouter]:
         """Return the routes of monitoring; include them before those of stations, whose ids may hold a slash."""
         database, jobs = self._database, self._jobs
+        uptime = Uptime(database, shortfall_rules=SHORTFALL_RULES)
         return [
             timeline_api.router(self._timeline),
             incidents_api.router(self._tied.incidents),
             rules_api.router(Rules(database)),
             notify_api.router(database, Routes(database), Webhooks(database, jobs, self._client)),
             remedies_api.router(self._tied.remedies),
-            uptime_api.router(Uptime(database, shortfall_rules=SHORTFALL_RULES)),
+            uptime_api.router(uptime),
+            reports_api.router(Reports(database, uptime)),
             support_api.router(Support(database, self._identity, mrec_text=_mrec_text)),
             power_api.router(PowerNodes(database)),
         ]
