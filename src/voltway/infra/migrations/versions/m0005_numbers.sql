@@ -65,3 +65,4 @@ CREATE INDEX cdr_by_creation ON cdr (created_at);
 
 SELECT voltway_protect(t::regclass) FROM unnest(ARRAY['usage_rollup', 'usage_failure', 'usage_dirty']) AS t;
 GRANT SELECT, INSERT, UPDATE, DELETE ON usage_rollup, usage_failure, usage_dirty TO voltway_app, voltway_ingest;
+GRANT SELECT ON cdr TO voltway_ingest;
