@@ -16,12 +16,13 @@ from tests.deploy.expressions import (
     groupings,
     selectors,
 )
-from tests.deploy.promtool import assert_accepts
+from tests.deploy.promtool import RUNBOOK, assert_accepts, promtool
 from tests.sessions.seeding import prepare
 
 from voltway.gateway import server as gateway
 from voltway.httpapi import metrics as httpapi
 from voltway.infra.db import Database, Role
+from voltway.infra.telemetry import metrics_text
 from voltway.monitoring import metrics as operations
 from voltway.monitoring.watch import service as watch
 from voltway.sessions import jobs as sessions
@@ -128,6 +129,24 @@ def test_every_metric_of_the_installation_is_shown(exported: Exported) -> None:
     shown = {it.metric for _, text in dashboard_expressions() for it in selectors(text)}
     ours = {name for name in exported if name.startswith("voltway_") and not name.endswith(NOT_SHOWN)}
     assert ours - shown == set()
+
+
+def test_what_is_exported_is_as_prometheus_wants_it(exported: Exported) -> None:
+    """Names, units, types and help texts pass promtool's own review of a scrape."""
+    assert "voltway_evses" in exported
+    done = promtool("check", "metrics", stdin=metrics_text()[0].decode())
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_every_metric_is_explained(exported: Exported) -> None:
+    """The documentation names each with exactly the labels it has."""
+    rows = re.findall(r"^\| `(voltway_\w+)` \| (.*?) \|", RUNBOOK.read_text(encoding="utf-8"), re.MULTILINE)
+    explained = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+    ours = {name.removesuffix("_bucket") for name in exported if name.startswith("voltway_")}
+    assert set(explained) == {name for name in ours if not name.endswith(NOT_SHOWN)}
+    for name, labels in explained.items():
+        declared = _declared_labels(name if name in exported else f"{name}_bucket") - {"le"}
+        assert labels == declared, name
 
 
 def test_numbers_of_the_installation_are_never_added_up_over_instances() -> None:

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from tests.deploy import promtool as checker
 from tests.deploy.expressions import alert_expressions, alerts
-from tests.deploy.promtool import DEPLOY, ROOT, assert_accepts, promtool
+from tests.deploy.promtool import DEPLOY, RUNBOOK, assert_accepts, promtool
 
 PROMETHEUS = DEPLOY / "prometheus"
-RUNBOOK = ROOT / "docs" / "operators" / "metrics.md"
 ANNOTATION = re.compile(r'^          (summary|description|runbook_url): "?(.+?)"?$', re.MULTILINE)
 
 
