@@ -39,7 +39,7 @@ test: setup browser promtool
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n auto --dist worksteal --ignore=tests/system --ignore=tests/web --ignore=tests/bench --cov --cov-report=
+	$(BIN)/pytest -n logical --dist worksteal --ignore=tests/system --ignore=tests/web --ignore=tests/bench --cov --cov-report=
 	$(BIN)/pytest tests/system tests/web tests/bench --cov --cov-append --cov-report=term
 
 # The page is tested in a real Chromium; as root we install it where there is none, else say how.

@@ -133,7 +133,7 @@ class EvseView:
     info: str = ""
     last_session_ended_at: datetime | None = None
     free_since: datetime | None = None
-    """Since when its connectors say that it is available, None while they say anything else."""
+    """Since when its connectors say that it is available beside an open session, None while they say anything else."""
     wanted: bool | None = None
     wanted_since: datetime | None = None
     """Our last wish that the station accepted: operative or not, and since when."""

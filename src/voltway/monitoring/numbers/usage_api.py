@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from voltway.httpapi.caller import Reader
+from voltway.kernel.energy import kwh_of
 from voltway.kernel.errors import Fault, InvalidInput
 from voltway.monitoring.numbers.demand import BUSY, DAYS
 from voltway.monitoring.numbers.kpis import Kpis
@@ -195,7 +195,7 @@ _SAME = tuple(name for name in UsageRow.model_fields if not name.startswith(("en
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in _SAME} | {
-        "energy_kwh": _kwh(row["energy_milliwh"]),
+        "energy_kwh": _text(row["energy_milliwh"]),
         "revenue_excl_vat": format(row["revenue_excl"], "f"),
         "revenue_incl_vat": format(row["revenue_incl"], "f"),
     }
@@ -215,11 +215,10 @@ def _demand_row(found: Demand) -> DemandRow:
 
 
 def _kpis_document(kpis: Kpis) -> KpisDocument:
-    return KpisDocument(energy_kwh=_kwh(kpis.energy_milliwh), **{
+    return KpisDocument(energy_kwh=_text(kpis.energy_milliwh), **{
         name: value for name, value in asdict(kpis).items() if name != "energy_milliwh"
     })  # fmt: skip
 
 
-def _kwh(milliwh: int) -> str:
-    """Write milliwatt-hours as kilowatt-hours, exactly (one kWh is a million of them)."""
-    return format(Decimal(milliwh).scaleb(-6), "f")
+def _text(milliwh: int) -> str:
+    return format(kwh_of(milliwh), "f")

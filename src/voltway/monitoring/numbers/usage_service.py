@@ -16,11 +16,11 @@ from voltway.infra.sql import Row
 from voltway.kernel.clock import Clock, now
 from voltway.kernel.errors import Fault, InvalidInput, NotFound
 from voltway.kernel.ids import EvseId, OperatorId, StationId
-from voltway.monitoring.numbers import usage_store as store
+from voltway.monitoring.numbers import rollup_read_store as store
 from voltway.monitoring.numbers.demand import Period, Week, busiest_sentence, busy_periods, sentence
 from voltway.monitoring.numbers.kpis import Kpis, kpis_of
+from voltway.monitoring.numbers.rollup_read_store import Place
 from voltway.monitoring.numbers.rollup_store import KEEP_HOURS
-from voltway.monitoring.numbers.usage_store import Place
 from voltway.monitoring.timeline.model import EvseKey
 
 WEEKS = 8

@@ -70,6 +70,7 @@ class Engine:
         self.symptoms: dict[SymptomKey, Symptom] = {}
         self._sites: dict[SiteKey, dict[int, StationMemory]] = defaultdict(dict)
         self._views: dict[int, StationView] = {}
+        self._evse_views: dict[EvseKey, EvseView] = {}
         self._due: list[tuple[datetime, int, int]] = []
         self._dirty: dict[EvseKey, datetime | None] = {}
         self._judged: set[EvseKey] = set()
@@ -229,7 +230,6 @@ class Engine:
         station = self.stations.get(row.station_id)
         if station is None or not station.hear(row.status):
             return
-        self._touch(station)
         for evse in station.evses.values():
             if row.status.evse_id in {0, evse.key.evse_id}:
                 self._touch_evse(evse, row.status.at)
@@ -324,7 +324,6 @@ class Engine:
         self._judged.add(evse.key)
         if change is None:
             return
-        self._touch(station)
         replaced, intervals, previous_end = change
         since = min([*replaced, *(it.begin for it in intervals)])
         outcome.splices[evse.key] = Splice(
@@ -341,19 +340,21 @@ class Engine:
         station.is_seen = station.is_seen or is_connected
         if self._link_state.get(station.row.station_id) != is_connected:
             self._link_state[station.row.station_id] = is_connected
+            self._touch(station)
             self._networks_judged.add(station.row.operator_id)
         self._sites_judged.add(self._site_of(station))
 
     # ---- rules
 
     def _judge(self, outcome: Outcome, now: datetime) -> None:
-        stations = self._stations_judged | {key.station_id for key in self._judged}
-        evses, self._judged, self._stations_judged = self._judged, set(), set()
+        evses, self._judged = self._judged, set()
         for key in evses:
             station = self.stations.get(key.station_id)
             if station is not None and station.evse(key.evse_id).tail:
-                view = view_evse(station, station.evse(key.evse_id), now)
+                self._views.pop(key.station_id, None)
+                view = self._evse_views[key] = view_evse(station, station.evse(key.evse_id), now)
                 self._hold(outcome, station, view, now)
+        stations, self._stations_judged = self._stations_judged, set()
         for station_id in stations:
             station = self.stations.get(station_id)
             if station is not None and not station.is_in_grace(now):
@@ -439,10 +440,16 @@ class Engine:
         said = max((it for it in (*station.whole, *evse.statuses) if it.status == "faulted"), default=None)
         return ("", "", "") if said is None else (said.error_code, said.vendor_error_code, said.info)
 
+    def _evse_view(self, station: StationMemory, evse: EvseMemory, now: datetime) -> EvseView:
+        view = self._evse_views.get(evse.key)
+        if view is None:
+            view = self._evse_views[evse.key] = view_evse(station, evse, now)
+        return view
+
     def _station_view(self, station: StationMemory, now: datetime) -> StationView:
         view = self._views.get(station.row.station_id)
         if view is None:
-            evses = [view_evse(station, evse, now) for evse in station.evses.values() if evse.tail]
+            evses = [self._evse_view(station, evse, now) for evse in station.evses.values() if evse.tail]
             view = self._views[station.row.station_id] = view_station(station, evses, now)
         return view
 

@@ -347,7 +347,7 @@ def view_evse(station: StationMemory, evse: EvseMemory, now: datetime) -> EvseVi
         vendor_error_code=said.vendor_error_code if said is not None else "",
         info=said.info if said is not None else "",
         last_session_ended_at=evse.last_session_ended_at,
-        free_since=_free_since(evse),
+        free_since=_free_since(evse) if evse.session is not None else None,
         wanted=wanted.operative if wanted is not None else None,
         wanted_since=wanted.at if wanted is not None else None,
         recent_anomalies=tuple(it for it in evse.anomalies if it[0] >= limit),

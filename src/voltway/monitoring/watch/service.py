@@ -55,7 +55,9 @@ BATCH_SECONDS = Histogram(
 )  # fmt: skip
 CHANGES = Counter("voltway_watch_changes", "Rows of the outbox that the watch has read.")
 SPLICES = Counter("voltway_watch_splices", "Timelines that changed.")
-LATE = Gauge("voltway_watch_late", "EVSEs whose past waits to be projected again.")
+LATE = Gauge(
+    "voltway_watch_late", "EVSEs whose past waits to be projected again.", multiprocess_mode="mostrecent"
+)  # fmt: skip
 
 
 class Watch:
