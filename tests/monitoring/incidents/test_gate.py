@@ -51,7 +51,7 @@ def test_within_the_hysteresis_band_nothing_changes(values: list[float]) -> None
     known: Symptom | None = raised()
     for at, value in enumerate(values, 400):
         found = step(known, sign(value), RULE, HERE, after(at))
-        assert not (found.raised or found.cleared)
+        assert (found.raised, found.cleared) == (False, False)
         known = found.symptom
         assert known is not None
         assert known.incident_id == 7
@@ -71,7 +71,7 @@ def test_a_gap_shorter_than_the_clear_hold_ends_nothing(looks: list[int]) -> Non
     again = step(known, sign(90, 519), RULE, HERE, after(519))
     assert again.symptom is not None
     assert (again.symptom.since, again.symptom.raised_at, again.symptom.clear_since) == (T0, after(300), None)
-    assert not (again.raised or again.cleared)
+    assert (again.raised, again.cleared) == (False, False)
 
 
 @pytest.mark.parametrize("known", [raised(), Symptom("hot", HERE, T0, 90)], ids=["raised", "on hold"])
