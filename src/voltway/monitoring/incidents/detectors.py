@@ -2,7 +2,8 @@
 
 A detector is `(view, rule, now) -> Sign | None` and pure; None: there is nothing to say. Threshold, hysteresis and
 holds are the gate's (`gate.step`). Those of scope `evse` see an `EvseView`, `station` a `StationView`, `site` a
-`SiteView`, `network` all sites of an operator. What needs long histories (`is_long`) is fed by a long look instead.
+`SiteView`, `network` all sites of an operator. What needs long histories (`is_long`) is fed by a long look instead,
+with a view of its own (`silence.SilentInput`).
 """
 
 from collections.abc import Callable, Mapping
@@ -12,22 +13,19 @@ from typing import Any, NamedTuple
 from voltway.monitoring.incidents import detectors_evse as evse
 from voltway.monitoring.incidents import detectors_site as site
 from voltway.monitoring.incidents import detectors_station as station
+from voltway.monitoring.incidents import silence
 from voltway.monitoring.incidents.model import Rule, Scope, Sign
 
 Detect = Callable[[Any, Rule, datetime], Sign | None]
 
 
 class Detector(NamedTuple):
-    """A detector: its scope, the parameters it reads with their defaults, its function, and whether a job feeds it."""
+    """A detector: its scope, the parameters it reads with their defaults, its function, whether a long look asks it."""
 
     scope: Scope
     params: Mapping[str, float | bool | list[str]]
     function: Detect
     is_long: bool = False
-
-
-def _never(_view: Any, _rule: Rule, _now: datetime) -> Sign | None:
-    return None
 
 
 DETECTORS: dict[str, Detector] = {
@@ -42,7 +40,9 @@ DETECTORS: dict[str, Detector] = {
     "meter_anomaly": Detector("evse", {"window_h": 24.0}, evse.meter_anomaly),
     "status_unknown": Detector("evse", {}, evse.status_unknown),
     "availability_ignored": Detector("evse", {}, evse.availability_ignored),
-    "silent_connector": Detector("evse", {}, _never, is_long=True),
+    "silent_connector": Detector(
+        "evse", {"prior": 2.0, "most_choices": 300.0}, silence.silent_connector, is_long=True
+    ),
     "station_offline": Detector("station", {}, station.station_offline),
     "flapping_connection": Detector("station", {"window_min": 60.0}, station.flapping_connection),
     "clock_drift": Detector("station", {}, station.clock_drift),

@@ -147,9 +147,12 @@ def status_unknown(view: EvseView, _rule: Rule, _now: datetime) -> Sign | None:
 
 def availability_ignored(view: EvseView, _rule: Rule, _now: datetime) -> Sign | None:
     """Say that a station accepted to open or close and did not. Value: 1."""
-    if view.wanted is None or view.wanted_since is None or view.current.state in _SAYS_NOTHING:
+    state, has_closed_itself = view.current.state, view.current.cause == Cause.CLOSED_UNASKED
+    if view.wanted is None or view.wanted_since is None or state in _SAYS_NOTHING:
         return None
-    is_closed = view.current.state is OperatorState.UNAVAILABLE or view.current.cause == Cause.CLOSED_UNASKED
+    if state is OperatorState.FAULTED and not has_closed_itself:
+        return None  # OCPP knows one status at a time: a fault hides whether it is closed
+    is_closed = state is OperatorState.UNAVAILABLE or has_closed_itself
     if view.wanted is not is_closed:
         return None
     wish = "open" if view.wanted else "closed"

@@ -1,6 +1,6 @@
 """Detectors that look at one station. Pure; see `detectors` for the registry and what a sign is."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from voltway.monitoring.incidents.detectors_evse import number
 from voltway.monitoring.incidents.model import Notice, Rule, Sign, StationView
@@ -11,6 +11,7 @@ _FAILED = frozenset({
     "InvalidCertificate",
 })  # fmt: skip
 """OCPP 1.6 and 2.x FirmwareStatus."""
+_FIRST = datetime.min.replace(tzinfo=UTC)
 
 
 def station_offline(view: StationView, _rule: Rule, _now: datetime) -> Sign | None:
@@ -56,7 +57,9 @@ def certificate_expiry(view: StationView, rule: Rule, now: datetime) -> Sign | N
     if not view.expiries:
         return None
     name, expires_at = min(view.expiries.items(), key=lambda it: it[1])
-    warn_at = expires_at - timedelta(days=number(rule, "warn_days", 14.0))
+    ahead = timedelta(days=number(rule, "warn_days", 14.0))
+    # Stations say "0001-01-01" of a certificate that they do not have; no earlier instant can be named.
+    warn_at = expires_at - min(ahead, expires_at - _FIRST)
     if now < warn_at:
         return Sign(0.0, warn_at, due=warn_at)
     return Sign(1.0, warn_at, f"{name} expires {expires_at:%d %b %Y}")
@@ -65,9 +68,10 @@ def certificate_expiry(view: StationView, rule: Rule, now: datetime) -> Sign | N
 def firmware_failure(view: StationView, _rule: Rule, _now: datetime) -> Sign | None:
     """Say that the last firmware update failed. Value: 1; an update that goes well afterwards ends it."""
     told = [it for it in view.notices if it.action == _FIRMWARE]
-    if not told or _status(told[-1]) not in _FAILED:
+    last = max(reversed(told), key=lambda it: it.at, default=None)
+    if last is None or _status(last) not in _FAILED:
         return None
-    return Sign(1.0, told[-1].at, _status(told[-1]))
+    return Sign(1.0, last.at, _status(last))
 
 
 def _status(notice: Notice) -> str:

@@ -35,7 +35,7 @@ def step(known: Symptom | None, sign: Sign | None, rule: Rule, place: Place, now
 
 
 def _present(known: Symptom | None, sign: Sign, rule: Rule, place: Place, now: datetime) -> Step:
-    since = sign.since if known is None else min(known.since, sign.since)
+    since = sign.since if known is None or _is_forgotten(known, sign, rule) else min(known.since, sign.since)
     raised_at = known.raised_at if known is not None else None
     incident_id = known.incident_id if known is not None else None
     symptom = Symptom(rule.code, place, since, sign.value, sign.detail, raised_at, None, incident_id)
@@ -54,6 +54,13 @@ def _absent(known: Symptom, rule: Rule, now: datetime) -> Step:
     if now >= over_at:
         return Step(None, cleared=known.raised_at is not None)
     return Step(known if known.clear_since is not None else replace(known, clear_since=clear_since), due=over_at)
+
+
+def _is_forgotten(known: Symptom, sign: Sign, rule: Rule) -> bool:
+    """Say whether a hold was over before this sign began, though nobody looked in between (a worker that was away)."""
+    if known.raised_at is not None or known.clear_since is None:
+        return False
+    return sign.since >= known.clear_since + timedelta(seconds=rule.clear_hold_s)
 
 
 def _earlier(one: datetime, two: datetime | None) -> datetime:

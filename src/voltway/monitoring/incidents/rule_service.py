@@ -13,16 +13,20 @@ from voltway.kernel.errors import NotFound
 from voltway.kernel.ids import OperatorId
 from voltway.monitoring.incidents import rule_store
 from voltway.monitoring.incidents.model import Rule
-from voltway.monitoring.incidents.rules import effective, parse_rule, shipped
+from voltway.monitoring.incidents.rules import effective, faults_of, parse_rule, shipped
 
 
 @dataclass(frozen=True, slots=True)
 class RuleInForce:
-    """A rule as it works now; `changed` names the fields that differ from the shipped one."""
+    """A rule as it works now; `changed` names the fields that differ from the shipped one.
+
+    `faults` tells why a stored change is not in force: this version does not understand it (any more).
+    """
 
     rule: Rule
     changed: list[str]
     is_shipped: bool
+    faults: list[str]
 
 
 class Rules:
@@ -72,4 +76,5 @@ async def _own(tx: Transaction, operator_id: OperatorId) -> dict[str, dict[str, 
 
 
 def _in_force(rule: Rule, override: Mapping[str, Any]) -> RuleInForce:
-    return RuleInForce(rule, sorted(override), rule.code in shipped())
+    faults = faults_of(rule.code, override)
+    return RuleInForce(rule, sorted(override), rule.code in shipped(), [f"{it.pointer}: {it.message}" for it in faults])

@@ -1,6 +1,8 @@
 """Rules as data: the shipped ones, an operator's changes to them, and what is wrong with a change.
 
 A change is a JSON object that names only what differs from the shipped rule of that code; a new code needs a detector.
+Whatever is accepted here is computed with by the worker that watches everybody's stations: numbers are finite and
+windows are not longer than people remember.
 """
 
 import tomllib
@@ -20,6 +22,9 @@ _NUMBERS = ("threshold", "clear_below", "hold_s", "clear_hold_s")
 _TEXTS = ("title", "detector", "severity", "group_by")
 _KEYS = frozenset({*_NUMBERS, *_TEXTS, "enabled", "params", "where", "ladder"})
 LONGEST_S = 30 * 86_400
+MOST = 1e9
+_LONGEST_BY_UNIT = {"days": 3_650.0, "h": 8_760.0, "min": 525_600.0, "s": 31_536_000.0, "pct": 100.0}
+"""By the unit at the end of a parameter's name: ten years ahead, a year back."""
 
 
 @cache
@@ -30,11 +35,27 @@ def shipped() -> Mapping[str, Rule]:
 
 
 def effective(overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, Rule]:
-    """Return the rules in force: the shipped ones with an operator's changes, and the operator's own."""
+    """Return the rules in force: the shipped ones with an operator's changes, and the operator's own.
+
+    A stored change that no longer fits (a later version may know other parameters) is left out: `faults_of` tells why,
+    and nobody else's stations go unwatched for it.
+    """
     rules = dict(shipped())
     for code, document in overrides.items():
-        rules[code] = parse_rule(code, document)
+        if not faults_of(code, document):
+            rules[code] = parse_rule(code, document)
     return rules
+
+
+def faults_of(code: str, document: Any) -> list[Fault]:
+    """Return everything that is wrong with a change."""
+    if not isinstance(document, dict):
+        return [Fault("", "must be an object")]
+    merged = _merged(code, document)
+    return [*_unknown(document), *_wrong_types(merged), *_wrong_words(merged)] or [
+        *_contradictions(merged),
+        *_wrong_params(merged),
+    ]
 
 
 def parse_rule(code: str, document: Any) -> Rule:
@@ -43,16 +64,10 @@ def parse_rule(code: str, document: Any) -> Rule:
     Raises:
         InvalidInput: with every fault at once, as JSON pointers.
     """
-    base = shipped().get(code)
-    if not isinstance(document, dict):
-        raise InvalidInput("a rule is a JSON object", [Fault("", "must be an object")])
-    merged = {**(document_of(base) if base is not None else _NEW), **document}
-    faults = [*_unknown(document), *_wrong_types(merged), *_wrong_words(merged)]
-    if not faults:
-        faults = [*_contradictions(merged), *_wrong_params(merged)]
+    faults = faults_of(code, document)
     if faults:
         raise InvalidInput(f"the rule {code} has {len(faults)} fault(s)", faults)
-    return _rule(code, merged)
+    return _rule(code, _merged(code, document))
 
 
 def document_of(rule: Rule) -> dict[str, Any]:
@@ -66,6 +81,18 @@ _NEW: dict[str, Any] = {
     "severity": "minor", "threshold": 1.0, "clear_below": 1.0, "hold_s": 0.0, "clear_hold_s": 0.0, "enabled": True,
     "params": {}, "where": {}, "ladder": None, "title": "", "detector": "", "group_by": "",
 }  # fmt: skip
+
+
+def _merged(code: str, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay a change over the shipped rule; parameters one by one, unless another detector reads others."""
+    base = shipped().get(code)
+    if base is None:
+        return {**_NEW, **document}
+    merged = {**document_of(base), **document}
+    params = document.get("params", {})
+    if isinstance(params, dict):
+        merged["params"] = {**base.params, **params} if merged["detector"] == base.detector else params
+    return merged
 
 
 def _rule(code: str, document: Mapping[str, Any]) -> Rule:
@@ -94,11 +121,7 @@ def _unknown(document: Mapping[str, Any]) -> list[Fault]:
 
 
 def _wrong_types(document: Mapping[str, Any]) -> list[Fault]:
-    faults = [
-        Fault(f"/{name}", "must be a number")
-        for name in _NUMBERS
-        if isinstance(document[name], bool) or not isinstance(document[name], int | float)
-    ]
+    faults = [Fault(f"/{name}", "must be a number") for name in _NUMBERS if not _is_number(document[name])]
     faults += [Fault(f"/{name}", "must be a text") for name in _TEXTS if not isinstance(document[name], str)]
     faults += [Fault(f"/{name}", "must be an object") for name in ("params", "where") if not _is_object(document[name])]
     if not isinstance(document["enabled"], bool):
@@ -131,6 +154,11 @@ def _contradictions(document: Mapping[str, Any]) -> list[Fault]:
     if document["clear_below"] > document["threshold"]:
         faults.append(Fault("/clear_below", "must not be above the threshold, or the rule would clear what it raises"))
     faults += [
+        Fault(f"/{name}", "must be above 0, which is what a detector says of a place that is well")
+        for name in ("threshold", "clear_below")
+        if document[name] <= 0
+    ]
+    faults += [
         Fault(f"/{name}", f"must lie between 0 and {LONGEST_S} (30 days)")
         for name in ("hold_s", "clear_hold_s")
         if not 0 <= document[name] <= LONGEST_S
@@ -145,12 +173,18 @@ def _wrong_params(document: Mapping[str, Any]) -> list[Fault]:
     known = DETECTORS[document["detector"]].params
     faults = []
     for name, value in document["params"].items():
+        most = _LONGEST_BY_UNIT.get(name.rsplit("_", 1)[-1], MOST)
         if name not in known:
             words = ", ".join(sorted(known)) or "none"
             faults.append(Fault(f"/params/{name}", f"this detector has no such parameter; it has {words}"))
-        elif isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-            faults.append(Fault(f"/params/{name}", "must be a number from 0 on"))
+        elif not _is_number(value) or not 0 <= value <= most:
+            faults.append(Fault(f"/params/{name}", f"must be a number from 0 to {most:g}"))
     return faults
+
+
+def _is_number(value: Any) -> bool:
+    """Say whether a value is a number to compute with: JSON as Python reads it knows NaN and infinity too."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -MOST <= value <= MOST
 
 
 def _is_object(value: Any) -> bool:

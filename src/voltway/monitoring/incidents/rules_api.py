@@ -14,7 +14,7 @@ Code = Annotated[str, Path(pattern="^[a-z][a-z0-9_]{0,63}$", description="The ru
 
 
 class RuleDocument(BaseModel):
-    """A rule in force; `changed` names what this operator changed of the shipped one."""
+    """A rule in force; `changed` names what this operator changed of it, `faults` why that change is not in force."""
 
     code: str
     scope: str
@@ -32,6 +32,7 @@ class RuleDocument(BaseModel):
     ladder: str | None
     changed: list[str]
     is_shipped: bool
+    faults: list[str]
 
 
 def router(rules: Rules) -> APIRouter:
@@ -59,5 +60,6 @@ def router(rules: Rules) -> APIRouter:
 
 def _document(it: RuleInForce) -> RuleDocument:
     return RuleDocument(
-        code=it.rule.code, scope=it.rule.scope, changed=it.changed, is_shipped=it.is_shipped, **document_of(it.rule)
+        code=it.rule.code, scope=it.rule.scope, changed=it.changed, is_shipped=it.is_shipped, faults=it.faults,
+        **document_of(it.rule),
     )  # fmt: skip
