@@ -233,7 +233,8 @@ ROLLUPS = f"""
 WITH {_ITEMS}, {_TRIES}, {_SPELLS}, {_PARTS}, {_FINE},
 new_evse_hours AS ({INTO}
   SELECT operator_id, 1, location_id, station_id, evse_id, hour_at, evses, quarters, peak_w, {_PLAIN} FROM evse_hour r
-   WHERE hour_at >= :keep_since AND (occupied_s > 0 OR sessions > 0 OR ended > 0 OR energy_milliwh > 0 OR faults > 0 OR repairs > 0)),
+   WHERE hour_at >= :keep_since
+     AND (occupied_s > 0 OR sessions > 0 OR ended > 0 OR energy_milliwh > 0 OR faults > 0 OR repairs > 0)),
 new_evse_days AS ({INTO}
   SELECT operator_id, 2, location_id, station_id, evse_id, day_at, max(evses), NULL, max(peak_w), {ADDED}
     FROM evse_hour r GROUP BY operator_id, location_id, station_id, evse_id, day_at),
