@@ -153,7 +153,7 @@ async def test_what_an_evse_would_have_delivered(database_url: str) -> None:
         assert found[known].energy_milliwh == 3_000_000
         assert found[unknown] == Expected(0, Decimal(0))
         whole = (await expected(tx, [known], at(16), at(18)))[known]
-        assert (whole.energy_milliwh, round(whole.revenue, 2)) == (6_000_000, Decimal("0.00"))
+        assert (whole.energy_milliwh, round(whole.revenue, 2)) == (6_000_000, Decimal("6.00"))
         billed = (await expected(tx, [known], at(17), at(18)))[known]
         assert (billed.energy_milliwh, round(billed.revenue, 2)) == (0, Decimal("6.00"))
         assert (await expected(tx, [], at(0), at(1)), (await expected(tx, [known], at(1), at(1)))[known]) == (
