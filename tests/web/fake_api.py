@@ -10,17 +10,17 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from tests.web.fake_operations import NOW, FakeOperations, text
 
 from voltway.httpapi import pages
 from voltway.httpapi.envelope import Envelope
 
-NOW = datetime(2026, 3, 2, 17, 30, tzinfo=UTC)
 KEY = "vw_test_letmein"
 PLACES = ["Harbour Square", "Mill Lane", "Northern Station", "Old Brewery", "Market Hall", "Lake Park + Ride"]
 Json = dict[str, Any]
@@ -33,8 +33,10 @@ class FakeApi:
         self.sessions = [session(number) for number in range(8)]
         self.cdrs = [cdr(number) for number in range(3)]
         self.overview = overview()
+        self.operations = FakeOperations()
         self.failing: set[str] = set()
         self.is_expired = False
+        self.slow: threading.Event | None = None
         self.asked: Counter[str] = Counter()
         self.resumed_from: list[str | None] = []
         self._clients: list[asyncio.Queue[bytes | None]] = []
@@ -62,6 +64,8 @@ class FakeApi:
         app.add_api_route("/api/v1/logout", self._logout, methods=["POST"])
         for name in ("me", "overview", "sessions", "cdrs", "live"):
             app.add_api_route(f"/api/v1/{name}", self._get, methods=["GET"])
+        app.add_api_route("/api/v1/incidents/{incident_id}/{verb}", self._change, methods=["POST"])
+        app.add_api_route("/api/v1/{path:path}", self._get_operations, methods=["GET"])
         pages.mount_files(app)
         return app
 
@@ -80,19 +84,39 @@ class FakeApi:
 
     async def _get(self, request: Request) -> Response:
         name = request.url.path.rpartition("/")[2]
+        if (refusal := self._refusal(name, request)) is not None:
+            return refusal
+        if name == "live":
+            return self._live(request)
+        return JSONResponse(self._answer(name, int(request.query_params.get("cursor", 0))))
+
+    async def _get_operations(self, request: Request, path: str) -> Response:
+        if (refusal := self._refusal(path, request)) is not None:
+            return refusal
+        answer = self.operations.get(path, dict(request.query_params))
+        return _problem(404, "not_found", "there is no such thing") if answer is None else JSONResponse(answer)
+
+    async def _change(self, request: Request, incident_id: int, verb: str) -> Response:
+        if self.slow is not None:
+            await asyncio.to_thread(self.slow.wait, 10)
+        if (refusal := self._refusal(verb, request)) is not None:
+            return refusal
+        answer = self.operations.post(incident_id, verb, await request.json())
+        return _problem(404, "not_found", "there is no such thing") if answer is None else JSONResponse(answer)
+
+    def _refusal(self, name: str, request: Request) -> Response | None:
+        """Count what was asked for; answer where the day is bad or nobody is signed in."""
         self.asked[name] += 1
         if name in self.failing:
             return _problem(503, "unavailable", "the database is away")
         if self.is_expired or request.cookies.get("voltway_session") != "open":
             return _problem(401, "unauthenticated", "sign in first")
-        if name == "live":
-            return self._live(request)
-        return JSONResponse(self._answer(name, int(request.query_params.get("cursor", 0))))
+        return None
 
     def _answer(self, name: str, start: int) -> Json:
         if name == "me":
             operator = {"name": "Stadtwerke Beispiel", "currency": "EUR", "time_zone": "Europe/Berlin"}
-            return {"operator": operator, "name": "Control room"}
+            return {"operator": operator, "name": "Control room", "scopes": self.operations.scopes}
         if name == "overview":
             return self.overview
         items = self.sessions if name == "sessions" else self.cdrs
@@ -205,11 +229,6 @@ def cdr(number: int) -> Json:
 def changed(document: Json, **changes: object) -> Json:
     """Copy a document with other values."""
     return deepcopy(document) | changes
-
-
-def text(instant: datetime) -> str:
-    """Write an instant as the API does."""
-    return instant.isoformat().replace("+00:00", "Z")
 
 
 def _anomalies(number: int) -> list[Json]:

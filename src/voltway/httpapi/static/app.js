@@ -1,5 +1,6 @@
 // The live page: signs in, loads the picture, follows the feed, and tells the renderers.
-// Flow: api.js and live.js → store.js → overview.js, chart.js, sessions.js, bills.js, connection.js.
+// Flow: api.js and live.js → store.js → overview.js, chart.js, sessions.js, bills.js, connection.js;
+// operations.js is the second view's part of it, views.js the tabs.
 
 import { Problem, get, getAll, post } from "./api.js";
 import { renderBills } from "./bills.js";
@@ -8,15 +9,18 @@ import { announce, renderConnection } from "./connection.js";
 import { byId, h } from "./dom.js";
 import { makeFormat } from "./format.js";
 import { openLive } from "./live.js";
+import { makeOperations } from "./operations.js";
 import { renderOverview } from "./overview.js";
 import { renderSessions } from "./sessions.js";
 import { applyEvent, applyOverview, makeStore, runningSessions, setBills, setSessions } from "./store.js";
 import { startTheme } from "./theme_switch.js";
+import { startViews } from "./views.js";
 
 const SESSION_PAGES = 5;
 const TICK_MS = 15_000;
 const store = makeStore();
 const { state } = store;
+const operations = makeOperations({ store, part, sentenceOf, left });
 let feed = null;
 let format = null;
 let waiting = null; // live events that came while the whole picture was being fetched
@@ -40,9 +44,10 @@ function enter(me) {
   format = makeFormat({ locale: navigator.language, timeZone, currency: me.operator.currency });
   byId("operator").textContent = me.operator.name;
   byId("zone").textContent = `Times are those of ${timeZone} (${format.zoneName(Date.now())}). Signed in as ${me.name}.`;
+  state.scopes = me.scopes ?? [];
   show("ready");
   feed = openLive("/api/v1/live", {
-    event: (name, data) => (waiting ? waiting.push([name, data]) : store.change((now) => applyEvent(now, name, data))),
+    event: (name, data) => (waiting ? waiting.push([name, data]) : take(name, data)),
     link: onLink,
     resync: loadAll,
     poll: loadAll,
@@ -50,10 +55,18 @@ function enter(me) {
   });
 }
 
+function take(name, data) {
+  store.change((now) => applyEvent(now, name, data));
+  operations.afterEvent(name, data);
+}
+
 function leave(why) {
   feed?.stop();
   feed = null;
+  const { view } = state;
   store.reset();
+  state.view = view;
+  operations.reset();
   if (why) byId("login-why").textContent = why;
   byId("login-error").textContent = "";
   byId("login").reset();
@@ -74,6 +87,7 @@ function show(phase) {
   byId("signed-out").hidden = phase !== "signed_out";
   byId("broken").hidden = phase !== "broken";
   byId("live").hidden = phase !== "ready";
+  byId("views").hidden = phase !== "ready";
 }
 
 /** Fetches the whole picture; each part may fail alone. Events that come meanwhile are applied on top of it. */
@@ -87,10 +101,12 @@ async function loadAll() {
     part("overview", () => get("/api/v1/overview"), applyOverview),
     part("sessions", () => getAll("/api/v1/sessions?state=active&limit=100", { pages: SESSION_PAGES }), setSessions),
     part("bills", () => get("/api/v1/cdrs?limit=10"), (now, answer) => setBills(now, answer.items)),
+    operations.loadIncidents(),
   ]);
   const events = waiting;
   waiting = null;
-  store.change((now) => events.forEach(([name, data]) => applyEvent(now, name, data)));
+  for (const [name, data] of events) take(name, data);
+  operations.load();
   if (again) {
     again = false;
     await loadAll();
@@ -105,9 +121,16 @@ async function part(name, ask, apply) {
       now.problems[name] = null;
     });
   } catch (problem) {
-    if (problem.status === 401) return leave("Your session has ended. Please sign in again.");
+    if (left(problem)) return;
     store.change((now) => { now.problems[name] = sentenceOf(problem); });
   }
+}
+
+/** Whether a problem means that the session has ended; then the page has gone back to the key. */
+function left(problem) {
+  if (problem.status !== 401) return false;
+  leave("Your session has ended. Please sign in again.");
+  return true;
 }
 
 function onLink(link) {
@@ -125,11 +148,15 @@ function render() {
   renderChart(state, format);
   renderSessions(state, runningSessions(state), { format, now, retry });
   renderBills(state, { format, now, retry });
+  operations.render(format, { now, retry });
 }
 
 function retryButton() {
   const button = h("button", { type: "button" }, "Try again");
-  button.addEventListener("click", loadAll);
+  button.addEventListener("click", () => {
+    loadAll();
+    operations.load({ isAsked: true });
+  });
   return button;
 }
 
@@ -172,6 +199,11 @@ function sentenceOf(problem) {
 store.subscribe(render);
 startChart();
 startTheme(byId("theme"));
+operations.start();
+startViews((view) => {
+  store.changeNow((now) => { now.view = view; });
+  operations.load();
+});
 byId("login").addEventListener("submit", signIn);
 byId("sign-out").addEventListener("click", signOut);
 byId("sessions-more").addEventListener("click", () => store.changeNow((now) => { now.showsAllSessions = !now.showsAllSessions; }));

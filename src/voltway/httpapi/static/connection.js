@@ -19,11 +19,16 @@ export function renderConnection(state, { format, heardAt }) {
   byId("lost-banner").hidden = !lost;
 }
 
-/** Says one thing to screen readers, politely, at most one every ten seconds: the newest wins. */
-export function announce(text) {
+/**
+ * Says one thing to screen readers, politely, at most one every ten seconds: the newest wins. A function is asked for
+ * its words at that moment, so that what happened meanwhile can be summed up; "" says nothing.
+ */
+export function announce(words) {
   clearTimeout(spoken.timer);
   const wait = Math.max(0, spoken.at + SPEAK_MS - Date.now());
   spoken.timer = setTimeout(() => {
+    const text = typeof words === "function" ? words() : words;
+    if (!text) return;
     spoken.at = Date.now();
     setText(byId("announcer"), text);
   }, wait);

@@ -19,6 +19,7 @@ export const stationStates = STATES;
 export function makeFormat({ locale, timeZone, currency }) {
   const numbers = memo((low, high) => new Intl.NumberFormat(locale, digits(low, high)));
   const moneys = memo((code, high) => new Intl.NumberFormat(locale, moneyOptions(code, high)));
+  const downs = new Intl.NumberFormat(locale, { ...digits(0, 2), roundingMode: "trunc" });
   const clock = dates(locale, timeZone);
   const number = (value, low, high) => (missing(value) ? NONE : numbers(low, high).format(value));
   const withUnit = (value, unit, low, high) => (missing(value) ? NONE : number(value, low, high) + NARROW + unit);
@@ -34,6 +35,8 @@ export function makeFormat({ locale, timeZone, currency }) {
     power: (watt) => joined(powerParts(watt, number)),
     powerParts: (watt) => powerParts(watt, number),
     percent: (value) => withUnit(value, "%", 0, 0),
+    /** Rounded down to hundredths: 99.996 is not yet 100. */
+    percentDown: (value) => (missing(value) ? NONE : downs.format(value) + NARROW + "%"),
     quantity: (value, unit) => withUnit(value, unit === "session" ? "×" : unit, 0, 6),
     priceKwh: (value, code = currency) => (missing(value) ? NONE : `${money(value, code, 4)}/kWh`),
   };

@@ -1,5 +1,7 @@
 // All that the page knows, in one place: answers and live events go in, renderers are told at most four times a second.
 
+import { applyOperations, blankOperations } from "./operations_store.js";
+
 const WINDOW_S = 15 * 60;
 const BILLS = 10;
 const CHANGES = 6;
@@ -45,7 +47,8 @@ function blankState() {
     bills: null,
     sessionsLoaded: false,
     link: "connecting",
-    problems: { overview: null, sessions: null, bills: null },
+    problems: {}, // part → why it could not be loaded
+    ...blankOperations(),
   };
 }
 
@@ -55,6 +58,7 @@ export function applyEvent(state, name, data) {
   else if (name === "session") applySession(state, data);
   else if (name === "station") applyStation(state, data);
   else if (name === "cdr") applyBill(state, data);
+  else applyOperations(state, name, data);
 }
 
 /** Takes a whole overview (with history) or a live one (without). */
