@@ -189,15 +189,13 @@ async def run_worker(settings: Settings, lifeline: Lifeline) -> None:
     jobs.add_periodic("outbox.prune", "27 * * * *", partial(_prune, prune_outbox, readers, database))
     await jobs.open()
     await outbox.listen(bus)
-    watched = Outbox(readers)
-    await watched.listen(bus)
     await sessions.keep_samples(retention_days=settings.sample_retention_days)
     lifeline.ready()
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(sessions.finalise_ended(outbox, lifeline.stopping))
             tasks.create_task(jobs.run(lifeline.stopping))
-            tasks.create_task(operations.run(watched, lifeline.stopping))
+            tasks.create_task(operations.run(lifeline.stopping))
     finally:
         await jobs.close()
         await database.close()

@@ -29,14 +29,17 @@ from voltway.monitoring.incidents.rules import effective
 from voltway.monitoring.incidents.service import Incidents, find_for_update, note
 from voltway.monitoring.incidents.store import Entry
 from voltway.monitoring.live import OperationsFeed
+from voltway.monitoring.metrics import OperationsMetrics
 from voltway.monitoring.notify import api as notify_api
 from voltway.monitoring.notify.courier import Courier
 from voltway.monitoring.notify.jobs import NotifyJobs
 from voltway.monitoring.notify.routes import Routes
 from voltway.monitoring.notify.service import Notifier
 from voltway.monitoring.notify.webhooks import Webhooks
-from voltway.monitoring.numbers import uptime_api
+from voltway.monitoring.numbers import rollup_jobs, uptime_api, usage_api
+from voltway.monitoring.numbers.rollup_jobs import Rollups
 from voltway.monitoring.numbers.uptime_service import Uptime
+from voltway.monitoring.numbers.usage_service import Usage
 from voltway.monitoring.remedies import api as remedies_api
 from voltway.monitoring.remedies.jobs import Runner
 from voltway.monitoring.remedies.planning import Ties
@@ -93,6 +96,7 @@ class ApiOperations:
             notify_api.router(database, Routes(database), Webhooks(database, jobs, self._client)),
             remedies_api.router(self._tied.remedies),
             uptime_api.router(uptime),
+            usage_api.router(Usage(database)),
             reports_api.router(Reports(database, uptime)),
             support_api.router(Support(database, self._identity, mrec_text=_mrec_text)),
             power_api.router(PowerNodes(database)),
@@ -105,26 +109,34 @@ class ApiOperations:
 
 @dataclass(slots=True)
 class WorkerOperations:
-    """The worker's part of monitoring: the watch, the remedies' runner, the courier of messages."""
+    """The worker's part of monitoring: watch, runner of remedies, courier of messages, rollups of usage, metrics."""
 
+    bus: Bus
     watch: Watch
     runner: Runner
+    rollups: Rollups
     courier: Courier
-    pools: tuple[Database, ...]
+    readers: Database
+    remedying: Database
     client: HttpClient
 
-    async def run(self, outbox: Outbox, stopping: asyncio.Event) -> None:
+    async def run(self, stopping: asyncio.Event) -> None:
         """Work until stopping."""
+        watched, counted = Outbox(self.readers), Outbox(self.readers)
+        await watched.listen(self.bus)
         await self.courier.start()
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.watch.run(outbox, stopping))
+                tasks.create_task(self.watch.run(watched, stopping))
                 tasks.create_task(self.runner.run(stopping))
+                tasks.create_task(counted.follow(self.rollups.handle, stopping, name=rollup_jobs.CONSUMER))
+                tasks.create_task(self.rollups.run(stopping))
+                tasks.create_task(OperationsMetrics(self.readers).run(stopping))
         finally:
             await self.courier.stop()
             await self.client.close()
-            for pool in self.pools:
-                await pool.close()
+            await self.readers.close()
+            await self.remedying.close()
 
 
 def for_worker(settings: Settings, bus: Bus, app: Database, jobs: Jobs) -> WorkerOperations:
@@ -143,11 +155,15 @@ def for_worker(settings: Settings, bus: Bus, app: Database, jobs: Jobs) -> Worke
     tied = Tied(readers, jobs, settings)
     limits = stale_after(settings.ping_interval_s, settings.ping_timeout_s)
     watch = Watch(readers, Register(tied.incidents), rule_books=rule_books, stale_after=limits)
+    rollups = Rollups(readers)
+    watch.on_timeline_changed(rollups.mark_timeline)
+    jobs.add_periodic("usage.hour", "7 * * * *", rollups.close_hour)
     commands = Commands(app, bus.request, timeout_s=settings.command_timeout_s)
     courier = Courier(
         settings.database_url, public_url=settings.public_url, allow_private=settings.webhooks_to_private
     )  # fmt: skip
-    return WorkerOperations(watch, Runner(remedying, commands, tied.ties), courier, (readers, remedying), client)
+    runner = Runner(remedying, commands, tied.ties)
+    return WorkerOperations(bus, watch, runner, rollups, courier, readers, remedying, client)
 
 
 async def rule_books(tx: Transaction) -> dict[OperatorId, RuleBook]:

@@ -27,7 +27,7 @@ from voltway.infra.datafolder import DataFolder, open_data_folder
 from voltway.infra.postgres import Launch
 from voltway.infra.steps import Steps
 from voltway.infra.supervisor import Child, ChildFailed, Report, Supervisor
-from voltway.infra.telemetry import METRICS_VARIABLE, configure_logging, make_metrics_dir
+from voltway.infra.telemetry import METRICS_VARIABLE, configure_logging, forget_processes, make_metrics_dir
 from voltway.kernel.clock import monotonic_s
 from voltway.kernel.errors import NotReady, VoltwayError
 from voltway.settings import CONFIG_VARIABLE, Settings, to_environ, without_settings
@@ -106,6 +106,7 @@ class _Up:
         self._steps = Steps()
         self._socket_dir: Path | None = None
         self._metrics_dir = make_metrics_dir(folder.path / "metrics")
+        self._known_pids: set[int] = set()
         self._is_ready = False
         self.supervisor = Supervisor(on_pids=self._on_pids, on_progress=self._on_progress, stderr_fd=log_fd)
 
@@ -215,7 +216,9 @@ class _Up:
     def _on_progress(self, _role: str, report: Report) -> None:
         self._steps.advance(int(report.get("done", 0)), int(report.get("total", 1)), str(report.get("step", "")))
 
-    def _on_pids(self, _pids: dict[str, int]) -> None:
+    def _on_pids(self, pids: dict[str, int]) -> None:
+        forget_processes(self._metrics_dir, self._known_pids - set(pids.values()))
+        self._known_pids = set(pids.values())
         if self._is_ready:
             self._write_run()
 

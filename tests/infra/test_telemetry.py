@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,13 @@ from pathlib import Path
 import pytest
 import structlog
 
-from voltway.infra.telemetry import METRICS_VARIABLE, configure_logging, make_metrics_dir, metrics_text
+from voltway.infra.telemetry import (
+    METRICS_VARIABLE,
+    configure_logging,
+    forget_processes,
+    make_metrics_dir,
+    metrics_text,
+)
 
 COUNT = """
 import sys
@@ -78,3 +85,25 @@ def test_numbers_of_all_processes_are_summed(tmp_path: Path) -> None:
     assert "voltway_test_things_total 3.0" in count(2)
     make_metrics_dir(tmp_path)
     assert "voltway_test_things_total 4.0" in count(4)
+
+
+GAUGE = """
+import os, sys
+from prometheus_client import Gauge
+Gauge("voltway_test_open", "Open things.", multiprocess_mode="livesum").set(3)
+sys.stdout.write(str(os.getpid()))
+"""
+
+
+def test_what_a_dead_process_held_open_is_not_counted(tmp_path: Path) -> None:
+    folder = make_metrics_dir(tmp_path / "metrics")
+    environ = os.environ | {METRICS_VARIABLE: str(folder)}
+
+    def run(code: str) -> str:
+        argv = [sys.executable, "-c", code, "0"]
+        return subprocess.run(argv, env=environ, capture_output=True, text=True, check=True).stdout
+
+    pid = int(run(GAUGE))
+    assert "voltway_test_open 3.0" in run(COUNT)
+    forget_processes(folder, {pid})
+    assert "voltway_test_open" not in run(COUNT)

@@ -172,7 +172,7 @@ class Group:
         at = instant_of(fact.reported_at, item.received_at)
         reported_at = pg_micros(at)
         is_known = self._stations.add_status(owner, fact, reported_at, received_at)
-        data = {
+        data: dict[str, object] = {
             "evse_id": fact.evse_id, "connector_id": fact.connector_id, "status": fact.status.value,
             "error_code": fact.error_code, "vendor_id": fact.vendor_id, "vendor_error_code": fact.vendor_error_code,
             "info": fact.info,

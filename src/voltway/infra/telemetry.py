@@ -8,12 +8,13 @@ that `/metrics` of the api role shows every role's. Gauges therefore need a `mul
 import logging
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from structlog.types import Processor
 
 from voltway.settings import LogFormat, LogLevel
@@ -58,6 +59,12 @@ def make_metrics_dir(folder: Path) -> Path:
     for stale in folder.glob("*.db"):
         stale.unlink()
     return folder
+
+
+def forget_processes(folder: Path, pids: Iterable[int]) -> None:
+    """Take ended processes out of the gauges that count what lives (`livesum`); their counters stay."""
+    for pid in pids:
+        mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
 
 
 def metrics_text() -> tuple[bytes, str]:

@@ -148,7 +148,8 @@ class StationRows:
         offset = NULL_INT if link.clock_offset_ms is None else link.clock_offset_ms
         # The history has every link, each with its last word in this group.
         self._connections[owner.station_id, link.link_id.bytes] = (
-            owner.station_id, link.link_id.bytes, owner.operator_id, link.connected_at, link.connected, link.last_seen_at,
+            owner.station_id, link.link_id.bytes, owner.operator_id, link.connected_at, link.connected,
+            link.last_seen_at,
         )  # fmt: skip
         known = self._links.get(owner.station_id)
         if known is None or known[7] <= link.connected_at:
