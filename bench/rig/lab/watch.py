@@ -4,19 +4,20 @@ The ledger makes facts into the rows that the watch reads, `monitoring.watch.eng
 projected again from the archive: what the worker does with a database, without one.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from rig.lab.archive import Archive
 from rig.lab.desk import Desk
 from rig.lab.ledger import OPERATOR, Ledger
 from rig.lab.network import Network, SiteSpec, StationSpec
+from rig.lab.passed import Passed
 from rig.lab.stream import Event, Opening
 from voltway.kernel.ids import StationId
 from voltway.monitoring.incidents.model import Rule
 from voltway.monitoring.timeline.model import EvseKey, Interval
-from voltway.monitoring.watch.engine import Engine, Outcome, SymptomKey
-from voltway.monitoring.watch.judge import RuleBook, Verdict
+from voltway.monitoring.watch.engine import Engine, Outcome
+from voltway.monitoring.watch.judge import RuleBook
 from voltway.monitoring.watch.model import Facts, StationRow
 
 STALE_AFTER = timedelta(days=60)
@@ -27,16 +28,10 @@ TRIM_EVERY = timedelta(hours=6)
 LATE_WAIT = timedelta(minutes=2)
 
 
-LongLook = Callable[[Engine, Ledger, datetime], Iterable[tuple[SymptomKey, Verdict]]]
-"""Holds rules that need long histories against places; returns verdicts, as `watch.service.LongLook` does."""
-
-
 class WatchEngine:
     """Events in, openings out; a batch of events is judged when time passes, as the worker reads them in batches."""
 
-    def __init__(
-        self, network: Network, begin: datetime, rules: Mapping[str, Rule], long_looks: Sequence[LongLook] = ()
-    ) -> None:
+    def __init__(self, network: Network, begin: datetime, rules: Mapping[str, Rule]) -> None:
         book = RuleBook(rules)
         self.engine = Engine(lambda _: book, stale_after=STALE_AFTER)
         self._ledger = Ledger({
@@ -48,7 +43,7 @@ class WatchEngine:
             stations=[_row(site, station, begin) for site in network.sites for station in site.stations]
         )
         self._late: dict[EvseKey, tuple[datetime, datetime]] = {}
-        self._long_looks = long_looks
+        self._passed = Passed(network, rules, self._archive)
         self._look_at = begin + LONG_LOOK_EVERY
         self._trim_at = begin + TRIM_EVERY
 
@@ -78,9 +73,8 @@ class WatchEngine:
 
     def _look_long(self, now: datetime) -> Iterator[Opening]:
         outcome = Outcome()
-        for look in self._long_looks:
-            for key, verdict in look(self.engine, self._ledger, now):
-                self.engine.judge_sign(outcome, key, verdict)
+        for key, verdict in self._passed.look(self.engine, self._ledger, now):
+            self.engine.judge_sign(outcome, key, verdict)
         yield from self._keep(outcome, now)
 
     def _keep(self, outcome: Outcome, now: datetime) -> Iterator[Opening]:
