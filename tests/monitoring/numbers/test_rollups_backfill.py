@@ -51,7 +51,8 @@ SELECT 1, 'F-' || n, (SELECT location_id FROM location WHERE code = 'S-' || 1 + 
 _EVSES = """INSERT INTO evse (station_id, evse_id, operator_id, max_power_w)
 SELECT station_id, 1, 1, 50000 FROM station"""
 _SESSIONS = """INSERT INTO session
-  (session_id, operator_id, station_id, evse_id, connector_id, transaction_id, start_key, state, started_at, ended_at, token, register_begin_milliwh, energy_milliwh, received_at, updated_at, detail)
+  (session_id, operator_id, station_id, evse_id, connector_id, transaction_id, start_key, state,
+   started_at, ended_at, token, register_begin_milliwh, energy_milliwh, received_at, updated_at, detail)
 SELECT gen_random_uuid(), 1, station_id, 1, 1, station_id || '-' || n, n, 'ended', at, at + interval '100 minutes',
        'T' || station_id, CAST(n AS bigint) * 20000000, 20000000 + n, at, at, '{}'
   FROM station, generate_series(0, %(slots)s - 1) n,
