@@ -1,4 +1,4 @@
-"""The stand-in for monitoring's routes behind the operations view: fixed shapes, seeded data, one incident API that acts.
+"""The stand-in for monitoring behind the operations view: fixed shapes, seeded data, one incident API that acts.
 
 Shapes are those of monitoring/incidents/api.py, timeline/api.py and numbers/{uptime,usage}_api.py.
 """

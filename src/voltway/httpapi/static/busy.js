@@ -7,8 +7,14 @@ const DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const HOURS = [...Array(24).keys()];
 const NEAR = 0.9; // hours that belong to the busiest one: at least so much of it
 const PERIODS = 5;
-const CELL = { width: 24, height: 20, left: 38, top: 20 };
-const drawn = { heatmap: null };
+const EDGE = { left: 38, top: 20 };
+const ROW = 20;
+const drawn = { heatmap: null, format: null, width: 0 };
+
+/** Draws the week again whenever its place changes size, so that its words stay as large as all others. */
+export function startBusy() {
+  new ResizeObserver(() => redraw()).observe(byId("heatmap"));
+}
 
 /** Shows the week of the chosen site, or why there is none. */
 export function renderBusy(state, { format, retry }) {
@@ -17,8 +23,7 @@ export function renderBusy(state, { format, retry }) {
   const { heatmap } = state;
   const isShown = Boolean(heatmap && busiest(heatmap.hours));
   byId("busy-figure").hidden = !isShown;
-  if (isShown && drawn.heatmap !== heatmap) draw(heatmap, format);
-  drawn.heatmap = isShown ? heatmap : null;
+  if (isShown && drawn.heatmap !== heatmap) show(heatmap, format);
   setNote(byId("busy-note"), noteWords(state, isShown), () => (state.problems.busy ? retry() : null));
 }
 
@@ -86,30 +91,39 @@ function noteWords(state, isShown) {
   return ["empty", "Loading the busiest hours…", "This takes a moment at most."];
 }
 
-function draw(heatmap, format) {
-  const summary = summaryOf(heatmap, format);
-  setText(byId("busy-summary"), summary);
-  const size = { width: CELL.left + 24 * CELL.width, height: CELL.top + 7 * CELL.height };
+function show(heatmap, format) {
+  Object.assign(drawn, { heatmap, format, width: 0 });
+  setText(byId("busy-summary"), summaryOf(heatmap, format));
+  showTable(heatmap, format);
+  redraw();
+}
+
+function redraw() {
+  const { heatmap, format } = drawn;
+  const width = byId("heatmap").clientWidth;
+  if (!heatmap || width < 50 || width === drawn.width) return;
+  drawn.width = width;
+  const step = (width - EDGE.left) / 24;
+  const height = EDGE.top + 7 * ROW;
   byId("heatmap").replaceChildren(s(
     "svg",
-    { viewBox: `0 0 ${size.width} ${size.height}`, role: "img", "aria-label": summary },
-    ...[0, 6, 12, 18].map((hour) => s("text", { class: "tick", x: CELL.left + hour * CELL.width, y: 13 }, clock(hour))),
+    { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": summaryOf(heatmap, format) },
+    ...[0, 6, 12, 18].map((hour) => s("text", { class: "tick", x: EDGE.left + hour * step, y: 13 }, clock(hour))),
     ...DAYS.map((day, index) => s("text", { class: "tick", x: 0, y: middle(index) + 5 }, day)),
-    ...heatmap.hours.flatMap((day, index) => day.map((share, hour) => square(share, { day: index, hour }, format))),
+    ...heatmap.hours.flatMap((day, index) => day.map((share, hour) => square(share, { day: index, hour, step }, format))),
   ));
-  drawTable(heatmap, format);
 }
 
 /** Size and strength both tell the share, so that colour is never the only sign; unknown hours are a short line. */
-function square(share, { day, hour }, format) {
-  const x = CELL.left + (hour + 0.5) * CELL.width;
+function square(share, { day, hour, step }, format) {
+  const x = EDGE.left + (hour + 0.5) * step;
   const title = s("title", {}, `${DAYS[day]} ${clock(hour)}–${clock(hour + 1)}: ${share === null ? "not known" : format.percent(share * 100)}`);
   if (share === null) return s("path", { class: "cell-none", d: `M${x - 3} ${middle(day)}h6` }, title);
-  const side = 2 + Math.sqrt(share) * 16;
+  const side = 2 + Math.sqrt(share) * (Math.min(step, ROW) - 4);
   return s("rect", { class: "cell", x: x - side / 2, y: middle(day) - side / 2, width: side, height: side, rx: 2, "fill-opacity": (0.45 + 0.55 * share).toFixed(2) }, title);
 }
 
-function drawTable({ hours }, format) {
+function showTable({ hours }, format) {
   const rows = HOURS.map((hour) =>
     h("tr", {}, h("th", { scope: "row" }, clock(hour)), ...DAYS.map((_, day) => h("td", { class: "num" }, percentOrDash(hours[day][hour], format)))));
   byId("heatmap-rows").replaceChildren(...rows);
@@ -117,4 +131,4 @@ function drawTable({ hours }, format) {
 
 const percentOrDash = (share, format) => format.percent(share === null ? null : share * 100);
 const clock = (hour) => String(hour).padStart(2, "0");
-const middle = (day) => CELL.top + (day + 0.5) * CELL.height;
+const middle = (day) => EDGE.top + (day + 0.5) * ROW;

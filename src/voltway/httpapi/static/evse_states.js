@@ -44,7 +44,7 @@ function renderList(state, { format, now, retry }) {
   byId("evses").hidden = !state.chosenState;
   if (!state.chosenState) return;
   const words = codeWords(state.chosenState);
-  setText(byId("evses-title"), `${words}: on what that rests`);
+  setText(byId("evses-title"), `${words}: what says so`);
   const evses = state.problems.evses ? null : state.evses;
   keyedList(byId("evses-list"), evses?.items ?? [], {
     key: (evse) => `${evse.station_id}|${evse.evse_id}`,

@@ -2,7 +2,7 @@
 // Flow: api.js and live.js → operations_store.js → incidents.js, evse_states.js, busy.js, uptime.js, sites.js.
 
 import { get, getAll, post } from "./api.js";
-import { renderBusy } from "./busy.js";
+import { renderBusy, startBusy } from "./busy.js";
 import { announce } from "./connection.js";
 import { byId } from "./dom.js";
 import { renderEvseStates } from "./evse_states.js";
@@ -43,6 +43,7 @@ export function makeOperations({ store, part, sentenceOf, left }) {
     return part("power", () => get("/api/v1/monitoring/power"), setPower);
   }
 
+  // Where the names of sites cannot be had, their codes stand in for them.
   const loadLocations = () => part("locations", () => getAll("/api/v1/locations?limit=500", { pages: 4 }), (now, { items }) => {
     now.locations = new Map(items.map((location) => [location.id, location.name]));
   });
@@ -123,6 +124,7 @@ export function makeOperations({ store, part, sentenceOf, left }) {
   }
 
   function start() {
+    startBusy();
     byId("incidents-more").addEventListener("click", () => store.changeNow((now) => { now.showsAllIncidents = !now.showsAllIncidents; }));
     byId("busy-site").addEventListener("change", (event) => {
       store.changeNow((now) => { now.heatmap = null; });
