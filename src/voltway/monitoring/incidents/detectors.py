@@ -41,7 +41,7 @@ DETECTORS: dict[str, Detector] = {
     "status_unknown": Detector("evse", {}, evse.status_unknown),
     "availability_ignored": Detector("evse", {}, evse.availability_ignored),
     "silent_connector": Detector(
-        "evse", {"prior": 2.0, "most_choices": 300.0}, silence.silent_connector, is_long=True
+        "evse", {"prior": 6.0, "most_choices": 500.0}, silence.silent_connector, is_long=True
     ),
     "station_offline": Detector("station", {}, station.station_offline),
     "flapping_connection": Detector("station", {"window_min": 60.0}, station.flapping_connection),
