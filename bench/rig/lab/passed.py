@@ -41,8 +41,10 @@ class Passed:
     def look(self, engine: Engine, ledger: Ledger, now: datetime) -> Iterator[tuple[SymptomKey, Verdict]]:
         """Count the starts since the last look; yield what the rules hold against each EVSE."""
         for places, tallies in zip(self._sites, self._tallies, strict=True):
+            busy = {key: since for key in places if (since := _busy_since(ledger, key)) is not None}
             for start in sorted(self._new_starts(places, ledger)):
-                count(tallies, start, {key for key in places if self._is_free(key, start.at)})
+                idle = (key for key in places if key not in busy or start.at < busy[key])
+                count(tallies, start, {key for key in idle if self._is_free(key, start.at)})
             for key, place in places.items():
                 view = tallies[key].input_of(len(places) - 1)
                 for judge in self._judges:
@@ -62,6 +64,12 @@ class Passed:
         spans = reversed(self._archive.intervals.get(key, []))
         found = next((it for it in spans if it.begin <= at), None)
         return found is not None and found.state is OperatorState.AVAILABLE and _covers(found, at)
+
+
+def _busy_since(ledger: Ledger, key: EvseKey) -> datetime | None:
+    """A session that does not end keeps drivers away, whatever the connector says of itself."""
+    transaction = ledger.open_on.get((key.station_id, key.evse_id))
+    return None if transaction is None else ledger.sessions[key.station_id, transaction].session.started_at
 
 
 def _covers(interval: Interval, at: datetime) -> bool:
