@@ -13,7 +13,7 @@ def test_nothing_gives_no_rates() -> None:
     """A network of which nothing is known is neither good nor bad."""
     found = kpis_of(NOTHING, {}, power_w=0, span_s=0.0)
     assert (found.first_try_rate, found.charging_success_rate, found.mean_time_to_repair_s) == (None, None, None)
-    assert (found.mean_time_between_failures_s, found.utilisation_by_time, found.utilisation_by_energy) == (
+    assert (found.mean_time_between_failures_s, found.utilisation_by_time, found.load_factor) == (
         None, None, None,
     )  # fmt: skip
 
@@ -21,7 +21,7 @@ def test_nothing_gives_no_rates() -> None:
 def test_energy_utilisation_is_of_what_was_possible() -> None:
     """11 kW over a day could be 264 kWh; 66 kWh are a quarter of it."""
     found = kpis_of({**NOTHING, "energy_milliwh": 66_000_000}, {}, power_w=11_000, span_s=86_400.0)
-    assert found.utilisation_by_energy == 0.25
+    assert found.load_factor == 0.25
 
 
 @given(st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 10**6))

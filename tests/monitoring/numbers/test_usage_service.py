@@ -130,7 +130,7 @@ async def test_key_figures(database_url: str) -> None:
         assert (found.faults, found.mean_time_to_repair_s) == (1, 3600.0)
         assert found.mean_time_between_failures_s == 47 * 3600
         assert found.utilisation_by_time == 3.5 / 47
-        assert found.utilisation_by_energy == pytest.approx(30 / (300 * 24))
+        assert found.load_factor == pytest.approx(30 / (300 * 24))
         port = await usage.kpis(ME, Wanted(MONDAY, at(24), station="HB-1", evse_id=1))
         assert (port.sessions, port.failed_by_reason, port.charging_success_rate) == (1, {}, 1.0)
 

@@ -24,7 +24,7 @@ class Kpis:
     mean_time_to_repair_s: float | None
     mean_time_between_failures_s: float | None
     utilisation_by_time: float | None
-    utilisation_by_energy: float | None
+    load_factor: float | None
     energy_milliwh: int
     peak_w: int
     full_s: int
@@ -59,7 +59,7 @@ def kpis_of(sums: Mapping[str, Any], failures: Mapping[str, int], *, power_w: in
         mean_time_to_repair_s=_ratio(sums["repair_s"], sums["repairs"]),
         mean_time_between_failures_s=_ratio(in_service_s, sums["faults"]),
         utilisation_by_time=_ratio(sums["occupied_s"], in_service_s),
-        utilisation_by_energy=_ratio(sums["energy_milliwh"], possible_milliwh),
+        load_factor=_ratio(sums["energy_milliwh"], possible_milliwh),
         energy_milliwh=int(sums["energy_milliwh"]),
         peak_w=int(sums["peak_w"]),
         full_s=int(sums["full_s"]),

@@ -16,6 +16,7 @@ from voltway.monitoring.timeline.model import EvseKey
 class Place:
     """What rollups are of: the network (location 0), a site (station 0) or an EVSE; times are local to `zone`."""
 
+    operator_id: OperatorId
     location_id: int
     station_id: int
     evse_id: int
@@ -37,7 +38,8 @@ async def find_place(
     """Return where rollups of a place are kept; None where there is no such place."""
     row = await fetch_one(
         tx,
-        """SELECT p.*, (SELECT coalesce(sum(e.max_power_w), 0) FROM evse e JOIN station s USING (station_id)
+        """SELECT CAST(:operator_id AS int) AS operator_id, p.*,
+                  (SELECT coalesce(sum(e.max_power_w), 0) FROM evse e JOIN station s USING (station_id)
                          WHERE e.operator_id = :operator_id AND e.evse_id > 0
                            AND (p.location_id = 0 OR coalesce(s.location_id, -1) = p.location_id)
                            AND (p.station_id = 0 OR (e.station_id = p.station_id AND e.evse_id = p.evse_id))) AS power_w
@@ -61,40 +63,34 @@ async def find_place(
     return None if row is None else Place(**{name: row[name] for name in Place.__dataclass_fields__})
 
 
-async def read_rows(
-    tx: Transaction, operator_id: OperatorId, place: Place, grain: int, *, begin: datetime, end: datetime
-) -> Sequence[Row]:
+async def read_rows(tx: Transaction, place: Place, grain: int, *, begin: datetime, end: datetime) -> Sequence[Row]:
     """Return the rollups of a place within [begin, end), in order of time."""
     return await fetch_all(
         tx,
         f"SELECT start_at, {_COLUMNS} FROM usage_rollup WHERE {_OF_PLACE} ORDER BY start_at",  # noqa: S608
-        **_place(operator_id, place, grain, begin, end),
+        **_place(place, grain, begin, end),
     )
 
 
-async def read_sums(
-    tx: Transaction, operator_id: OperatorId, place: Place, grain: int, *, begin: datetime, end: datetime
-) -> Row:
+async def read_sums(tx: Transaction, place: Place, grain: int, *, begin: datetime, end: datetime) -> Row:
     """Return what the rollups of a place add up to, and their highest peak."""
     row = await fetch_one(
         tx,
         f"SELECT coalesce(max(peak_w), 0) AS peak_w, {_ADDED} FROM usage_rollup WHERE {_OF_PLACE}",  # noqa: S608
-        **_place(operator_id, place, grain, begin, end),
+        **_place(place, grain, begin, end),
     )
     assert row is not None, "an aggregate has one row"
     return row
 
 
-async def read_failures(
-    tx: Transaction, operator_id: OperatorId, place: Place, *, begin: datetime, end: datetime
-) -> dict[str, int]:
+async def read_failures(tx: Transaction, place: Place, *, begin: datetime, end: datetime) -> dict[str, int]:
     """Return failed attempts of a site or the network by reason, the most frequent first."""
     rows = await fetch_all(
         tx,
         """SELECT reason, sum(attempts) AS attempts FROM usage_failure
             WHERE operator_id = :operator_id AND (:location_id = 0 OR location_id = :location_id)
               AND day_at >= :begin AND day_at < :end GROUP BY reason ORDER BY sum(attempts) DESC, reason""",
-        operator_id=operator_id,
+        operator_id=place.operator_id,
         location_id=place.location_id,
         begin=begin,
         end=end,
@@ -178,8 +174,8 @@ async def read_expected(
     )
 
 
-def _place(operator_id: OperatorId, place: Place, grain: int, begin: datetime, end: datetime) -> dict[str, Any]:
+def _place(place: Place, grain: int, begin: datetime, end: datetime) -> dict[str, Any]:
     return {
-        "operator_id": operator_id, "grain": grain, "location_id": place.location_id, "station_id": place.station_id,
-        "evse_id": place.evse_id, "begin": begin, "end": end,
+        "operator_id": place.operator_id, "grain": grain, "location_id": place.location_id,
+        "station_id": place.station_id, "evse_id": place.evse_id, "begin": begin, "end": end,
     }  # fmt: skip

@@ -139,7 +139,7 @@ class KpisDocument(BaseModel):
     mean_time_to_repair_s: float | None
     mean_time_between_failures_s: float | None
     utilisation_by_time: float | None
-    utilisation_by_energy: float | None
+    load_factor: float | None
     energy_kwh: str
     peak_w: int
     full_s: int

@@ -100,7 +100,7 @@ class Usage:
             place = await _get_place(tx, operator_id, wanted)
             grain = self._grain(wanted, place)
             _check_count(wanted, grain)
-            rows = await store.read_rows(tx, operator_id, place, grain, begin=wanted.begin, end=wanted.end)
+            rows = await store.read_rows(tx, place, grain, begin=wanted.begin, end=wanted.end)
         return Report(grain, place.zone, place.currency, rows)
 
     async def kpis(self, operator_id: OperatorId, wanted: Wanted) -> Kpis:
@@ -108,8 +108,8 @@ class Usage:
         async with self._database.transaction(operator_id) as tx:
             place = await _get_place(tx, operator_id, wanted)
             span = {"begin": wanted.begin, "end": wanted.end}
-            sums = await store.read_sums(tx, operator_id, place, self._grain(wanted, place), **span)
-            failures = {} if place.station_id else await store.read_failures(tx, operator_id, place, **span)
+            sums = await store.read_sums(tx, place, self._grain(wanted, place), **span)
+            failures = {} if place.station_id else await store.read_failures(tx, place, **span)
         span_s = max(0.0, (min(wanted.end, self._clock()) - wanted.begin).total_seconds())
         return kpis_of(sums, failures, power_w=int(place.power_w), span_s=span_s)
 
