@@ -3,7 +3,7 @@
 import pytest
 
 from voltway.kernel.errors import InvalidInput
-from voltway.monitoring.incidents.mrec import mrec_of, parse_mapping, shipped
+from voltway.monitoring.incidents.mrec import FIXERS, Mrec, mrec_of, parse_mapping, shipped
 
 
 def code_of(vendor: str | None, error_code: str = "", vendor_error_code: str = "", info: str = "") -> str | None:
@@ -53,3 +53,29 @@ def test_every_fault_of_a_mapping_is_told_at_once() -> None:
         "/codes/CX001/fix", "/codes/CX003/fix", "/codes/CX003/driver", "/codes/CX003/runbook",
         "/ocpp16/GroundFailure", "/vendor/acme/E1",
     }  # fmt: skip
+
+
+def test_all_26_codes_are_there_and_say_who_can_mend_it() -> None:
+    codes = shipped().codes
+    assert sorted(codes) == [f"CX{number:03d}" for number in range(1, 27)]
+    assert {it.fix for it in codes.values()} == set(FIXERS)
+    assert len({it.name for it in codes.values()}) == 26
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [("evse_board_support/MREC8EmergencyStop", "CX008"), ("ac_rcd/MREC2GroundFailure", "CX002")],
+)
+def test_everests_own_words_are_known_whoever_built_the_station(said: str, code: str) -> None:
+    """Many makers run EVerest under a name of their own."""
+    assert code_of("Acme", "OtherError", said) == code
+    assert code_of("Acme", said) == code
+
+
+def test_a_second_document_adds_codes_and_words_and_leaves_the_first_alone() -> None:
+    words = {"name": "Ours", "fix": "evse", "driver": "d", "runbook": "r"}
+    both = parse_mapping({"codes": {"CX027": words}, "ocpp16": {"ReaderFailure": "CX027"}}, shipped())
+    found = mrec_of(None, "ReaderFailure", "", "", both)
+    assert found == Mrec("CX027", "Ours", "evse", "d", "r")
+    assert mrec_of(None, "GroundFailure", "", "", both) == mrec_of(None, "GroundFailure", "", "")
+    assert code_of(None, "ReaderFailure") is None
