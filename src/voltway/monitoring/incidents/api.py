@@ -12,6 +12,9 @@ from voltway.monitoring.incidents.model import IncidentState, Severity
 from voltway.monitoring.incidents.service import Incidents, Told
 from voltway.monitoring.incidents.store import IncidentFilter
 
+STORABLE = r"^[^\x00]*$"
+"""PostgreSQL stores every text but one with a zero character."""
+
 
 class SymptomDocument(BaseModel):
     """What a rule holds against a place now."""
@@ -79,19 +82,19 @@ class _Body(BaseModel):
 class AssignBody(_Body):
     """Who has it now; null: nobody."""
 
-    assignee: str | None = Field(max_length=255, min_length=1)
+    assignee: str | None = Field(max_length=255, min_length=1, pattern=STORABLE)
 
 
 class ReasonBody(_Body):
     """Why."""
 
-    reason: str = Field(min_length=1, max_length=2000)
+    reason: str = Field(min_length=1, max_length=2000, pattern=STORABLE)
 
 
 class CommentBody(_Body):
     """A remark."""
 
-    text: str = Field(min_length=1, max_length=10_000)
+    text: str = Field(min_length=1, max_length=10_000, pattern=STORABLE)
 
 
 class IncidentQuery(BaseModel):
@@ -100,9 +103,9 @@ class IncidentQuery(BaseModel):
     unresolved: bool | None = None
     state: IncidentState | None = None
     severity: Severity | None = None
-    rule: str | None = Field(default=None, max_length=100)
-    location: str | None = Field(default=None, max_length=255)
-    station_id: str | None = Field(default=None, max_length=255)
+    rule: str | None = Field(default=None, max_length=100, pattern=STORABLE)
+    location: str | None = Field(default=None, max_length=255, pattern=STORABLE)
+    station_id: str | None = Field(default=None, max_length=255, pattern=STORABLE)
     begin: AwareDatetime | None = Field(default=None, alias="from")
     end: AwareDatetime | None = Field(default=None, alias="to")
 

@@ -12,7 +12,7 @@ from voltway.httpapi.caller import Caller
 from voltway.httpapi.paging import Page, PageRequest, page_of
 from voltway.identity.audit import record
 from voltway.infra.db import Database, Transaction
-from voltway.infra.sql import Row
+from voltway.infra.sql import Row, conflict_if_refused
 from voltway.kernel.clock import Clock, to_micros
 from voltway.kernel.clock import now as wall_clock
 from voltway.kernel.errors import Conflict, NotFound
@@ -112,11 +112,22 @@ class Incidents:
             if before is None:
                 raise NotFound(f"there is no incident {incident_id}")
             after = rule(before, now)
-            if after is not before and not await store.update_incident(tx, after):
+            if kind is ChangeKind.REOPENED:
+                await self._refuse_successor(tx, before)
+            with conflict_if_refused("the fault came back at this moment as another incident; look at the list again"):
+                is_stored = after is before or await store.update_incident(tx, after)
+            if not is_stored:
                 raise Conflict("the incident changed at this moment; look at it again")
             await record(tx, caller, f"incident.{kind.value}", str(incident_id), text=text)
             await self.publish(tx, [IncidentChange(kind, after, now, caller.name, text)])
             return await self._told(tx, incident_id)
+
+    @staticmethod
+    async def _refuse_successor(tx: Transaction, incident: Incident) -> None:
+        """At most one incident of a group is unresolved: where the fault came back meanwhile, that one goes on."""
+        newer = await store.find_unresolved(tx, incident.operator_id, incident.group_key)
+        if newer is not None:
+            raise Conflict(f"the fault is back already as incident {newer}; go on there, or resolve that one first")
 
     async def _told(self, tx: Transaction, incident_id: int) -> Told:
         found = await store.find_incident(tx, incident_id)

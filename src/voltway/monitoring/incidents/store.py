@@ -107,6 +107,19 @@ async def lock_incident(tx: Transaction, operator_id: OperatorId, incident_id: i
     return None if row is None else _incident(row)
 
 
+async def find_unresolved(tx: Transaction, operator_id: OperatorId, group_key: str) -> int | None:
+    """Return the number of a group's incident that is unresolved."""
+    row = await fetch_one(
+        tx,
+        """SELECT incident_id FROM incident
+            WHERE operator_id = :operator_id AND group_key = :group_key AND state = ANY(:unresolved)""",
+        operator_id=operator_id,
+        group_key=group_key,
+        unresolved=list(_UNRESOLVED),
+    )
+    return None if row is None else int(row["incident_id"])
+
+
 async def lock_groups(
     tx: Transaction, operator_id: OperatorId, group_keys: Sequence[str], ended_since: datetime
 ) -> dict[str, Incident]:  # fmt: skip
