@@ -56,7 +56,7 @@ async def test_single_evses_have_rows_only_for_hours_of_use(database_url: str) -
     session(database_url, "HB-1", 16, 17, 6)
     await make_all(database_url)
     found = rows(database_url, "identity, start_at", "grain = 1 AND station_id > 0")
-    assert found == [("HB-1", at(16)), ("HB-1", at(17)), ("HB-2", at(17)), ("HB-2", at(18))]
+    assert found == [("HB-1", at(16)), ("HB-1", at(17)), ("HB-1", at(20)), ("HB-2", at(17)), ("HB-2", at(18))]
     assert len(rows(database_url, "1", "grain = 2 AND station_id > 0")) == 2 * 3
 
 

@@ -22,7 +22,6 @@ class Place:
     evse_id: int
     zone: str
     currency: str
-    power_w: int
 
 
 _COLUMNS = ", ".join(("evses", "peak_w", *SUMS))
@@ -38,11 +37,7 @@ async def find_place(
     """Return where rollups of a place are kept; None where there is no such place."""
     row = await fetch_one(
         tx,
-        """SELECT CAST(:operator_id AS int) AS operator_id, p.*,
-                  (SELECT coalesce(sum(e.max_power_w), 0) FROM evse e JOIN station s USING (station_id)
-                         WHERE e.operator_id = :operator_id AND e.evse_id > 0
-                           AND (p.location_id = 0 OR coalesce(s.location_id, -1) = p.location_id)
-                           AND (p.station_id = 0 OR (e.station_id = p.station_id AND e.evse_id = p.evse_id))) AS power_w
+        """SELECT CAST(:operator_id AS int) AS operator_id, p.*
              FROM (
                SELECT 0 AS location_id, 0 AS station_id, 0 AS evse_id, time_zone AS zone, currency FROM operator
                 WHERE operator_id = :operator_id AND CAST(:location AS text) IS NULL AND CAST(:station AS text) IS NULL
@@ -61,6 +56,23 @@ async def find_place(
         evse_id=evse_id,
     )
     return None if row is None else Place(**{name: row[name] for name in Place.__dataclass_fields__})
+
+
+async def read_power_w(tx: Transaction, place: Place) -> int:
+    """Return what all EVSEs of a place could deliver together."""
+    row = await fetch_one(
+        tx,
+        """SELECT coalesce(sum(e.max_power_w), 0) AS power_w FROM evse e JOIN station s USING (station_id)
+            WHERE e.operator_id = :operator_id AND e.evse_id > 0
+              AND (:location_id = 0 OR coalesce(s.location_id, -1) = :location_id)
+              AND (:station_id = 0 OR (e.station_id = :station_id AND e.evse_id = :evse_id))""",
+        operator_id=place.operator_id,
+        location_id=place.location_id,
+        station_id=place.station_id,
+        evse_id=place.evse_id,
+    )
+    assert row is not None, "an aggregate has one row"
+    return int(row["power_w"])
 
 
 async def read_rows(tx: Transaction, place: Place, grain: int, *, begin: datetime, end: datetime) -> Sequence[Row]:

@@ -109,9 +109,10 @@ class Usage:
             place = await _get_place(tx, operator_id, wanted)
             span = {"begin": wanted.begin, "end": wanted.end}
             sums = await store.read_sums(tx, place, self._grain(wanted, place), **span)
+            power_w = await store.read_power_w(tx, place)
             failures = {} if place.station_id else await store.read_failures(tx, place, **span)
         span_s = max(0.0, (min(wanted.end, self._clock()) - wanted.begin).total_seconds())
-        return kpis_of(sums, failures, power_w=int(place.power_w), span_s=span_s)
+        return kpis_of(sums, failures, power_w=power_w, span_s=span_s)
 
     async def heatmap(
         self, operator_id: OperatorId, location: str, *, begin: datetime | None = None, end: datetime | None = None
