@@ -18,13 +18,18 @@ TEXT = [
     ("danger", "card"), ("danger", "card-deep"), ("warn-ink", "warn-card"), ("alert-ink", "alert-card"),
     ("bar-ink", "bar"), ("bar-muted", "bar"),
 ]  # fmt: skip
-STATES = ["available", "charging", "faulted", "offline", "unavailable", "pending", "unknown"]
+STATES = [
+    "available", "charging", "faulted", "offline", "unavailable", "pending", "unknown", "preparing", "suspended",
+    "finishing", "reserved",
+]  # fmt: skip
+SEVERITIES = ["critical", "major", "minor", "info"]
 GRAPHICS = [
     ("control", "card"), ("control", "page"), ("focus", "card"), ("focus", "page"), ("spark", "bar"),
-    *((f"state-{state}", "card-deep") for state in STATES),
+    *((f"state-{state}", "card-deep") for state in STATES), *((f"severity-{name}", "card-deep") for name in SEVERITIES),
+    ("accent", "edge"),
 ]  # fmt: skip
-# The words of "Latest changes" are written in the colour of the state.
-STATE_TEXT = [(f"state-{state}", "card") for state in STATES]
+# The words of "Latest changes" are written in the colour of the state, those of an incident in that of its severity.
+STATE_TEXT = [(f"state-{state}", "card") for state in STATES] + [(f"severity-{name}", "card") for name in SEVERITIES]
 
 
 def tokens(theme: int) -> dict[str, str]:
@@ -85,9 +90,9 @@ def test_nothing_scrolls_sideways(page: Page, url: str, width: int) -> None:
     sign_in(page, url)
     page.locator("details.bill summary").first.click()
     page.locator("details.badge summary").first.click()
-    page.locator(".chart-table summary").click()
+    page.locator(".chart-table summary").first.click()
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width
-    assert _cut_off(page) == []
+    assert cut_off(page) == []
 
 
 def test_on_a_phone_rows_are_cards_that_remain_a_table(page: Page, url: str) -> None:
@@ -200,7 +205,7 @@ def test_no_file_of_the_page_is_inline_remote_or_long() -> None:
         assert len(source.splitlines()) <= 300, file.name
 
 
-def _cut_off(page: Page) -> list[str]:
+def cut_off(page: Page) -> list[str]:
     """Name the elements that stick out to the right of the window."""
     names: list[str] = page.evaluate(
         "() => [...document.querySelectorAll('main:not([hidden]) *')]"

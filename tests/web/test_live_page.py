@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
-from tests.web.fake_api import KEY, NOW, FakeApi, cdr, changed, live_overview, session, text
+from tests.web.fake_api import KEY, FakeApi, cdr, changed, live_overview, session
+from tests.web.fake_operations import NOW, text
 
 pytestmark = pytest.mark.browser
 THIN = "\u202f"

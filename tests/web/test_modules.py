@@ -38,6 +38,9 @@ WRITTEN: list[tuple[str, list[object], str]] = [
     ("powerKw", [None], "–"),
     ("energy", ["12.3456789"], f"12.35{THIN}kWh"),
     ("energy", ["123456789012345678.123456", 6], f"123,456,789,012,345,678.123456{THIN}kWh"),
+    ("percentDown", [99.996], f"99.99{THIN}%"),
+    ("percentDown", ["97.000"], f"97{THIN}%"),
+    ("percentDown", [None], "–"),
     ("money", ["0.1"], "€0.10"),
     ("money", ["1234567890123456.78"], "€1,234,567,890,123,456.78"),
     ("money", ["500", "JPY"], "JP¥500"),
@@ -90,3 +93,64 @@ def test_the_stream_is_read_the_same_however_it_is_cut(page: Page, url: str) -> 
     )
     events = [["a-1", "overview", "{\n}"], [None, "message", "old"], ["2", "message", "x"], [None, "message", ""]]
     assert answers == [["comment", *events]] * 5
+
+
+def test_the_busiest_hours_are_a_run_around_the_top(call: Call) -> None:
+    """Hours near the highest belong to it, those of other days and lesser ones do not; an idle week has none."""
+    week: list[list[float | None]] = [[None] * 24 for _ in range(7)]
+    assert call("busy", "busiest", week) is None
+    week[1][8], week[4][15:20] = 0.5, [0.3, 0.7, 0.75, 0.7, 0.2]
+    found = call("busy", "busiest", week)
+    assert isinstance(found, dict)
+    assert (found["day"], found["begin"], found["end"]) == (4, 16, 19)
+    assert round(found["share"], 4) == 0.7167
+    week[6][22:24] = [1.0, 0.95]
+    found = call("busy", "busiest", week)
+    assert isinstance(found, dict)
+    assert (found["day"], found["begin"], found["end"]) == (6, 22, 24)
+
+
+def _port(station: str, minutes: str, outage: str, excluded: str, *, is_met: bool) -> dict[str, object]:
+    month = {"month": "2026-03", "minutes": minutes, "outage_minutes": outage, "excluded_minutes": excluded}
+    months = [month | {"minutes": "44640", "outage_minutes": "44640"}, month]
+    return {"station_id": station, "evse_id": 1, "is_met": is_met, "months": months}
+
+
+def test_this_months_uptime_weighs_ports_by_their_minutes(call: Call) -> None:
+    """Only the last month counts, excluded outage is given back, a port that was not in service is none of them."""
+    ports = [
+        _port("A", "1000", "100", "50", is_met=True),
+        _port("B", "3000", "350", "0", is_met=False),
+        _port("C", "0", "0", "0", is_met=False),
+    ]
+    figures = call("uptime", "monthFigures", {"items": ports})
+    assert isinstance(figures, dict)
+    assert (figures["ports"], figures["percent"], figures["below"]) == (2, 90.0, 2)
+    assert [port["station_id"] for port in figures["worst"]] == ["B", "A"]
+    empty = call("uptime", "monthFigures", {"items": []})
+    assert empty == {"ports": 0, "percent": None, "below": 0, "worst": []}
+
+
+def test_addresses_lead_to_their_view(call: Call) -> None:
+    """The targets of the skip links belong to a view too; what is not known is the live view."""
+    views = {"": "live", "#operations": "operations", "#incidents-title": "operations", "#sessions-title": "live"}
+    assert {hash_: call("views", "viewOf", hash_) for hash_ in views} == views
+
+
+def test_deltas_of_power_that_overtake_the_whole_are_not_lost(page: Page, url: str) -> None:
+    """What came while the whole was asked for goes on top of it where it is newer, and only there."""
+    page.goto(url)
+    sites = page.evaluate(
+        """async () => {
+          const { applyOperations, beginPower, blankOperations, setPower } =
+            await import("/static/operations_store.js");
+          const state = blankOperations();
+          beginPower(state);
+          applyOperations(state, "power", { as_of: "2026-03-02T17:30:01Z", sites: { A: 1 } });
+          applyOperations(state, "power", { as_of: "2026-03-02T17:30:03Z", sites: { B: 3 } });
+          setPower(state, { as_of: "2026-03-02T17:30:02Z", network_w: 9, sites: { A: 2, B: 2 } });
+          applyOperations(state, "power", { as_of: "2026-03-02T17:30:04Z", network_w: 8, sites: { C: 4 } });
+          return [state.power.sites, state.power.network_w];
+        }"""
+    )
+    assert sites == [{"A": 2, "B": 3, "C": 4}, 8]

@@ -77,7 +77,7 @@ function makeRow(incident, act) {
   const body = `incident-${id}`;
   const title = h("button", { type: "button", class: "title", "aria-expanded": "false", "aria-controls": body });
   title.addEventListener("click", () => act.toggle(id));
-  const acknowledge = h("button", { type: "button", class: "acknowledge" }, "Acknowledge", h("span", { class: "unseen" }));
+  const acknowledge = h("button", { type: "button", class: "acknowledge" }, "Acknowledge");
   acknowledge.addEventListener("click", () => act.acknowledge(id));
   return h("li", { class: "incident" },
     h("div", { class: "incident-head" },
@@ -109,7 +109,7 @@ function changeRow(row, incident, { state, format, now, mayWrite }) {
 /** Who has just pressed the button must not lose their place when it goes: the focus moves to the row's title. */
 function changeButton(row, incident, { title, mayWrite }) {
   const button = row.querySelector(".acknowledge");
-  setText(button.querySelector(".unseen"), `: ${incident.title}`);
+  button.setAttribute("aria-label", `Acknowledge: ${incident.title}`);
   button.disabled = !mayWrite;
   if (mayWrite) button.removeAttribute("aria-describedby");
   else button.setAttribute("aria-describedby", "read-only");

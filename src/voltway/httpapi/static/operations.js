@@ -127,8 +127,9 @@ export function makeOperations({ store, part, sentenceOf, left }) {
     startBusy();
     byId("incidents-more").addEventListener("click", () => store.changeNow((now) => { now.showsAllIncidents = !now.showsAllIncidents; }));
     byId("busy-site").addEventListener("change", (event) => {
-      store.changeNow((now) => { now.heatmap = null; });
-      loadHeatmap(event.target.value);
+      const site = event.target.value; // before anything is rendered: the renderer writes the chosen site there
+      store.changeNow((now) => Object.assign(now, { site, heatmap: null }));
+      loadHeatmap(site);
     });
     setInterval(() => {
       if (state.phase !== "ready" || state.view !== "operations" || document.visibilityState !== "visible") return;
