@@ -1,14 +1,13 @@
 """A session's energy over quarter hours: it sums to what is billed, follows the registers and ignores nonsense."""
 
 from datetime import UTC, datetime, timedelta
-from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voltway.monitoring.numbers.rollup import QUARTER, Charge, largest_remainder, split
+from voltway.monitoring.numbers.rollup import QUARTER, Charge, split
 
 START = datetime(2026, 3, 2, 16, 0, tzinfo=UTC)
 
@@ -50,14 +49,17 @@ def test_the_order_and_the_repetition_of_readings_change_nothing(charge: Charge,
     assert split(again) == split(charge)
 
 
-@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=20), st.integers(1, 1000))
-def test_largest_remainder_is_exact_and_nearly_right(weights: list[int], total: int) -> None:
-    """Each share is off by less than one, and their sum by nothing."""
-    whole = sum(weights)
-    shares = [Fraction(weight * total, whole) for weight in weights] if whole else [Fraction(0) for _ in weights]
-    rounded = largest_remainder(shares)
-    assert sum(rounded) == (total if whole else 0)
-    assert all(abs(one - share) < 1 for one, share in zip(rounded, shares, strict=True))
+@given(st.integers(1, 10**12), st.integers(1, 10**5))
+def test_no_quarter_is_off_by_a_milliwatt_hour(energy: int, length_s: int) -> None:
+    """At even power each part is within one of its share, and the parts up to any quarter are rounded down."""
+    parts = split(Charge(_at(0), _at(0) + timedelta(seconds=length_s), energy))
+    flowed = 0
+    for number in range(-(-length_s // 900)):
+        part = parts.get(_at(15 * number), 0)
+        inside_s = min(900, length_s - 900 * number)
+        assert abs(part * length_s - energy * inside_s) < length_s
+        flowed += part
+        assert flowed == energy * (900 * number + inside_s) // length_s
 
 
 def test_registers_say_when_energy_flowed() -> None:
@@ -73,7 +75,7 @@ def test_registers_say_when_energy_flowed() -> None:
 
 def test_a_session_without_readings_is_even() -> None:
     """Nothing better is known."""
-    assert split(Charge(_at(0), _at(30), 1_001)) == {_at(0): 501, _at(15): 500}
+    assert split(Charge(_at(0), _at(30), 1_001)) == {_at(0): 500, _at(15): 501}
 
 
 def test_a_session_of_no_length_is_one_quarter() -> None:

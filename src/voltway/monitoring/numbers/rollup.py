@@ -8,8 +8,8 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from fractions import Fraction
 from itertools import pairwise
+from operator import itemgetter
 
 from voltway.kernel.clock import from_micros, to_micros
 
@@ -34,8 +34,9 @@ class Charge:
 def split(charge: Charge) -> Mapping[datetime, int]:
     """Return the energy by the begin of its quarter hour; the parts sum to the session's energy.
 
-    Between two registers energy flows evenly. A register before or after the session, one that falls, or one above the
-    billed end says nothing and is bent to the nearest possible value.
+    Between two registers energy flows evenly. What had flowed up to the end of each quarter is rounded down, and a
+    quarter has the difference: no part is off by a milliwatt-hour. A register before or after the session, one that
+    falls, or one above the billed end says nothing and is bent to the nearest possible value.
     """
     if charge.energy_milliwh <= 0:
         return {}
@@ -44,27 +45,10 @@ def split(charge: Charge) -> Mapping[datetime, int]:
     first = begin - begin % _QUARTER_US
     if begin == end:
         return {from_micros(first): charge.energy_milliwh}
-    bounds = [begin, *range(first + _QUARTER_US, end, _QUARTER_US), end]
-    sums = _interpolated(points, bounds)
-    shares = largest_remainder([after - before for before, after in pairwise(sums)])
+    flowed = [0, *(_flowed(points, at) for at in range(first + _QUARTER_US, end, _QUARTER_US)), charge.energy_milliwh]
     starts = range(first, end, _QUARTER_US)
-    return {from_micros(at): share for at, share in zip(starts, shares, strict=True) if share}
-
-
-def largest_remainder(shares: Sequence[Fraction]) -> list[int]:
-    """Round non-negative shares, whose sum is whole, to whole numbers with the same sum.
-
-    Each is rounded down; what is missing goes to the largest remainders, earlier ones first (Hamilton's method).
-
-    >>> largest_remainder([Fraction(1, 2), Fraction(1, 4), Fraction(1, 4)])
-    [1, 0, 0]
-    """
-    whole = [int(share) for share in shares]
-    missing = int(sum(shares)) - sum(whole)
-    by_remainder = sorted(range(len(shares)), key=lambda index: (whole[index] - shares[index], index))
-    for index in by_remainder[:missing]:
-        whole[index] += 1
-    return whole
+    parts = (after - before for before, after in pairwise(flowed))
+    return {from_micros(at): part for at, part in zip(starts, parts, strict=True) if part}
 
 
 def _points(charge: Charge) -> list[tuple[int, int]]:
@@ -81,12 +65,11 @@ def _points(charge: Charge) -> list[tuple[int, int]]:
     return [*points, (end, charge.energy_milliwh)]
 
 
-def _interpolated(points: Sequence[tuple[int, int]], instants: Sequence[int]) -> list[Fraction]:
-    times = [at for at, _ in points]
-    found = []
-    for instant in instants:
-        index = min(bisect_right(times, instant), len(points) - 1)
-        (low, before), (high, after) = points[index - 1], points[index]
-        share = Fraction(instant - low, high - low) if high > low else Fraction(1)
-        found.append(before + (after - before) * share)
-    return found
+def _flowed(points: Sequence[tuple[int, int]], instant: int) -> int:
+    """Return what had flowed up to an instant within the session, rounded down to whole milliwatt-hours."""
+    index = bisect_right(points, instant, key=_time_of)
+    (low, before), (high, after) = points[index - 1], points[index]
+    return before + (after - before) * (instant - low) // (high - low)
+
+
+_time_of = itemgetter(0)

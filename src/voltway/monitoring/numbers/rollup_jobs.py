@@ -5,7 +5,7 @@ idempotent, since a site-day is always made whole from the facts. A worker kille
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from traceback import format_exception
@@ -17,13 +17,15 @@ from voltway.infra.outbox import Change, write_cursor
 from voltway.kernel.clock import Clock
 from voltway.kernel.clock import now as wall_clock
 from voltway.monitoring.numbers import rollup_store as store
-from voltway.monitoring.numbers.rollup import split
-from voltway.monitoring.numbers.rollup_store import Mark, SiteDay
+from voltway.monitoring.numbers.rollup import Charge, split
+from voltway.monitoring.numbers.rollup_store import Mark, Quarter, SiteDay
 from voltway.monitoring.watch.model import Splice
 
 CONSUMER = "monitoring.usage"
-SITE_DAYS = 40
+SITE_DAYS = 10
 """So many site-days are one transaction."""
+BITE = 25
+"""So many sessions are split before others on the event loop have their turn; the watch shares it."""
 WORK_S = 60.0
 LOOK_BACK = timedelta(hours=3)
 """CDRs that were made so long ago are looked at again every hour."""
@@ -106,14 +108,19 @@ class Rollups:
 
 
 async def _make(tx: Transaction, days: Sequence[SiteDay], now: datetime) -> None:
-    charges = await store.read_charges(tx, days)
-    quarters = [
-        (station_id, evse_id, at, milliwh)
-        for station_id, evse_id, charge in charges
-        for at, milliwh in split(charge).items()
-    ]
+    quarters = await quarters_of(await store.read_charges(tx, days))
     await store.replace_days(tx, days, quarters, now=now)
     await store.replace_above(tx, days)
+
+
+async def quarters_of(charges: Iterable[tuple[int, int, Charge]]) -> list[Quarter]:
+    """Split sessions by quarter hours, in bites that do not hold up the event loop."""
+    quarters: list[Quarter] = []
+    for number, (station_id, evse_id, charge) in enumerate(charges):
+        if number % BITE == 0:
+            await asyncio.sleep(0)
+        quarters += (Quarter(station_id, evse_id, at, milliwh) for at, milliwh in split(charge).items())
+    return quarters
 
 
 def _begin_of(splice: Splice, now: datetime) -> datetime:

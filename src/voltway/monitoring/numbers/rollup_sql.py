@@ -170,8 +170,10 @@ part AS (
   UNION ALL
   SELECT p.operator_id, p.location_id, p.day_at, p.zone, p.station_id, p.evse_id, date_trunc('hour', q.at, p.zone),
          'q' || CAST(extract(epoch FROM q.at - date_trunc('hour', q.at, p.zone)) AS int) / 900, q.milliwh
-    FROM port p JOIN unnest(CAST(:q_stations AS bigint[]), CAST(:q_evses AS int[]), CAST(:q_ats AS timestamptz[]),
-                            CAST(:q_milliwh AS bigint[])) AS q(station_id, evse_id, at, milliwh)
+    FROM port p JOIN (
+      SELECT station_id, evse_id, to_timestamp(at_s) AS at, milliwh
+        FROM unnest(CAST(:q_stations AS bigint[]), CAST(:q_evses AS int[]), CAST(:q_ats AS bigint[]),
+                    CAST(:q_milliwh AS bigint[])) AS u(station_id, evse_id, at_s, milliwh)) q
       ON q.station_id = p.station_id AND q.evse_id = p.evse_id AND q.at {_IN_DAY.format("q.at")}
   UNION ALL
   SELECT {_AT}, date_trunc('hour', at, zone), unnest(ARRAY['attempt', 'first', 'refused']),

@@ -1,6 +1,6 @@
 """Tables of usage: marks of what must be made again, and the rollups made of the facts. SQL of one transaction each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -24,6 +24,15 @@ class Mark(NamedTuple):
     station_id: int
     begin: datetime
     end: datetime
+
+
+class Quarter(NamedTuple):
+    """Energy of an EVSE in the quarter hour that begins at `at`."""
+
+    station_id: int
+    evse_id: int
+    at: datetime
+    milliwh: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +129,10 @@ async def last_hour(tx: Transaction) -> datetime | None:
 
 
 async def take_marked(tx: Transaction, limit: int, *, now: datetime) -> list[SiteDay]:
-    """Return the oldest site-days that are marked, at most `limit`; no other worker takes any until the commit."""
+    """Return the newest site-days that are marked, at most `limit`; no other worker takes any until the commit.
+
+    They lie within two days, since the network's hours are made anew from the first to the last of them.
+    """
     await run(tx, "SELECT pg_advisory_xact_lock(hashtext('voltway.usage'))")
     rows = await fetch_all(
         tx,
@@ -128,18 +140,19 @@ async def take_marked(tx: Transaction, limit: int, *, now: datetime) -> list[Sit
                   date_trunc('day', d.day_at + interval '36 hours', coalesce(l.time_zone, o.time_zone)) AS whole_end,
                   date_trunc('hour', CAST(:now AS timestamptz), coalesce(l.time_zone, o.time_zone)) AS closed_at
              FROM (SELECT operator_id, location_id, day_at, array_agg(dirty_id) AS marks FROM usage_dirty
-                    GROUP BY day_at, operator_id, location_id ORDER BY day_at, operator_id, location_id
-                    LIMIT :limit) d
+                    GROUP BY day_at, operator_id, location_id
+                    ORDER BY day_at DESC, operator_id DESC, location_id DESC LIMIT :limit) d
              JOIN operator o USING (operator_id) LEFT JOIN location l ON l.location_id = d.location_id""",
         limit=limit,
         now=now,
     )
+    newest = max((row["day_at"] for row in rows), default=now)
     return [
         SiteDay(
             OperatorId(row["operator_id"]), row["location_id"], row["day_at"], min(row["whole_end"], row["closed_at"]),
             row["whole_end"], row["zone"], tuple(row["marks"]),
         )
-        for row in rows
+        for row in rows if newest - row["day_at"] < timedelta(days=2)
     ]  # fmt: skip
 
 
@@ -149,20 +162,14 @@ async def unmark(tx: Transaction, days: Sequence[SiteDay]) -> None:
     await run(tx, "DELETE FROM usage_dirty WHERE dirty_id = ANY(CAST(:marks AS bigint[]))", marks=marks)
 
 
-async def read_charges(tx: Transaction, days: Sequence[SiteDay]) -> list[tuple[int, int, Charge]]:
-    """Return the energy of the sessions that ran on those days, by station and EVSE."""
+async def read_charges(tx: Transaction, days: Sequence[SiteDay]) -> Iterator[tuple[int, int, Charge]]:
+    """Return the energy of the sessions that ran on those days, by station and EVSE; built as they are taken."""
     rows = await fetch_all(tx, sql.CHARGES, **_items(days))
-    return [(row["station_id"], row["evse_id"], _charge(row)) for row in rows]
+    return ((row["station_id"], row["evse_id"], _charge(row)) for row in rows)
 
 
-async def replace_days(
-    tx: Transaction, days: Sequence[SiteDay], quarters: Sequence[tuple[int, int, datetime, int]], *, now: datetime
-) -> None:
-    """Make hours and days of those sites anew.
-
-    Args:
-        quarters: energy as (station, EVSE, begin of the quarter hour, milliwatt-hours).
-    """
+async def replace_days(tx: Transaction, days: Sequence[SiteDay], quarters: Sequence[Quarter], *, now: datetime) -> None:
+    """Make hours and days of those sites anew."""
     items = _items(days)
     wholes = {
         "operators": items["operators"], "locations": items["locations"], "begins": items["begins"],
@@ -173,8 +180,9 @@ async def replace_days(
     await run(tx, sql.FAILURES, **items, least=sql.LEAST_MILLIWH, visit=sql.VISIT)
     await run(
         tx, sql.ROLLUPS, **items, least=sql.LEAST_MILLIWH, visit=sql.VISIT, queue=sql.QUEUE,
-        keep_since=now - KEEP_HOURS, q_stations=[it[0] for it in quarters], q_evses=[it[1] for it in quarters],
-        q_ats=[it[2] for it in quarters], q_milliwh=[it[3] for it in quarters],
+        keep_since=now - KEEP_HOURS, q_stations=[it.station_id for it in quarters],
+        q_evses=[it.evse_id for it in quarters], q_ats=[int(it.at.timestamp()) for it in quarters],
+        q_milliwh=[it.milliwh for it in quarters],
     )  # fmt: skip
 
 
