@@ -178,6 +178,37 @@ class Engine:
         self._judge(outcome, now)
         return outcome
 
+    def withdraw(self, operators: Iterable[OperatorId]) -> Outcome:
+        """End every symptom that no rule of theirs asks for (any more)."""
+        outcome, wanted = Outcome(), set(operators)
+        for key, symptom in list(self.symptoms.items()):
+            if key.operator_id in wanted and not self._is_asked(key):
+                self._note(outcome, key, Verdict(None, False, symptom.raised_at is not None, None, symptom))
+        return outcome
+
+    def obey(self, operators: Iterable[OperatorId], now: datetime) -> Outcome:
+        """Take changed rules in: end what none asks for any more, and hold them against everything that stands."""
+        wanted = set(operators)
+        outcome = self.withdraw(wanted)
+        for station in self.stations.values():
+            if station.row.operator_id in wanted:
+                self._touch(station)
+                self._judged.update(evse.key for evse in station.evses.values())
+                self._sites_judged.add(self._site_of(station))
+        self._networks_judged |= wanted
+        self._judge(outcome, now)
+        return outcome
+
+    def _is_asked(self, key: SymptomKey) -> bool:
+        book, place = self._rules_of(key.operator_id), key.place
+        station = self.stations.get(place.station_id)
+        if station is not None:
+            rows = [station.row]
+        else:
+            rows = [it.row for it in self._sites.get((key.operator_id, place.location_id), {}).values()]
+        # Of a place that has no stations (any more) nothing can be said.
+        return book.asks(key.rule, place, rows) if rows or place == Place() else key.rule in book.rules
+
     def judge_sign(self, outcome: Outcome, key: SymptomKey, verdict: Verdict | None) -> None:
         """Take in a verdict that was found elsewhere (rules that look at long histories)."""
         if verdict is not None:
@@ -358,6 +389,10 @@ class Engine:
         for station_id in stations:
             station = self.stations.get(station_id)
             if station is not None and not station.is_in_grace(now):
+                if not station.is_seen and station.grace_until is not None:
+                    # Its grace is over, so what is wider is looked at too: it may be a part of that.
+                    self._sites_judged.add(self._site_of(station))
+                    self._networks_judged.add(station.row.operator_id)
                 self._views.pop(station_id, None)
                 self._hold(outcome, station, self._station_view(station, now), now)
         sites, self._sites_judged = self._sites_judged, set()

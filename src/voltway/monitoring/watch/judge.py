@@ -1,13 +1,13 @@
 """The rules as the engine holds them: compiled once, chosen by what a station is, each behind its gate. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
 from voltway.monitoring.incidents.detectors import DETECTORS, Detect
 from voltway.monitoring.incidents.gate import step
-from voltway.monitoring.incidents.model import Place, Rule, Symptom
+from voltway.monitoring.incidents.model import Place, Rule, Scope, Symptom
 from voltway.monitoring.watch.model import StationRow
 
 
@@ -76,6 +76,14 @@ class RuleBook:
             bench = self._benches[key] = Bench(*(self._of_scope(scope, row) for scope in scopes))
         return bench
 
+    def asks(self, code: str, place: Place, rows: Iterable[StationRow]) -> bool:
+        """Say whether a rule of that code looks at a place with those stations."""
+        rule = self.rules.get(code)
+        if rule is None or not rule.enabled or rule.scope != _scope_of(place):
+            return False
+        is_everywhere = rule.scope == "network" or DETECTORS[rule.detector].is_long
+        return is_everywhere or any(_applies(rule, row) for row in rows)
+
     def _of_scope(self, scope: str, row: StationRow | None) -> tuple[Judge, ...]:
         return tuple(
             Judge(rule, DETECTORS[rule.detector].function)
@@ -85,6 +93,14 @@ class RuleBook:
             and not DETECTORS[rule.detector].is_long
             and (row is None or _applies(rule, row))
         )
+
+
+def _scope_of(place: Place) -> Scope:
+    if place.evse_id:
+        return "evse"
+    if place.station_id:
+        return "station"
+    return "site" if place.location_id else "network"
 
 
 def _applies(rule: Rule, row: StationRow) -> bool:

@@ -113,6 +113,8 @@ class _Desk:
         symptom, group = self.engine.symptoms[key], self.home(key)
         incident = self.by_group.get(group)
         if incident is None:
+            if self._is_settled(symptom, group):
+                return
             incident = await self._open(tx, key, symptom, group)
         elif not incident.is_unresolved:
             again = replace(incident, symptoms=incident.symptoms + 1)
@@ -122,6 +124,11 @@ class _Desk:
         if symptom.incident_id != incident.incident_id:
             self.engine.symptoms[key] = replace(symptom, incident_id=incident.incident_id)
             self.moved.add(key)
+
+    def _is_settled(self, symptom: Symptom, group: str) -> bool:
+        """Say whether a person resolved the incident of this symptom: what still lasts then is nobody's news."""
+        known = self.by_id.get(symptom.incident_id or 0)
+        return known is not None and known.group_key == group and known.state is IncidentState.RESOLVED
 
     def close(self, numbers: Iterable[int]) -> None:
         """Close the incidents that no raised symptom is a part of any more."""

@@ -218,6 +218,9 @@ class Watch:
                 evidence = await store.read_evidence(tx, known, since)
                 for key in known:
                     await self._commit(tx, engine.relearn(key, evidence[key], since, tails[key], now))
+        async with self._readers.transaction(None) as tx:
+            # Rules may have changed while nobody watched.
+            await self._commit(tx, engine.withdraw(self._books))
         for key in keys:
             if not engine.stations[key.station_id].evse(key.evse_id).tail:
                 self._note_late(key, _LONG_AGO)
@@ -230,10 +233,15 @@ class Watch:
             books = await self._rule_books(tx)
             changed = await store.changed_stations(tx, since)
             rows, gone = await store.read_stations(tx, changed) if changed else ([], [])
-            self._books = {key: _kept(self._books.get(key), book) for key, book in books.items()}
+            known, self._books = self._books, {
+                key: _kept(self._books.get(key), book) for key, book in books.items()
+            }  # fmt: skip
+            other = [key for key, book in self._books.items() if book is not known.get(key)]
             for row in rows:
                 self._note_unknown(row)
             await self._commit(tx, self.engine.take(Facts(stations=rows, gone=gone), self._now()))
+            if other:
+                await self._commit(tx, self.engine.obey(other, self._now()))
 
     async def _look_long(self) -> None:
         now = self._now()
