@@ -65,6 +65,43 @@ async def test_a_session_that_is_told_late_is_in_the_figures(database_url: str) 
     assert after == await _from_scratch(database_url, NOW)
 
 
+async def test_a_late_try_just_before_midnight_changes_the_next_day(database_url: str) -> None:
+    """The session after midnight is no first try after all, and the day that tells of it is made again."""
+    enter_site(database_url)
+    session(database_url, "HB-1", 24.05, 25, 8, token="X")
+    await make_all(database_url)
+    key = session(database_url, "HB-1", 23.90, 23.95, 0, token="X")
+    async with running_rollups(database_url) as rollups:
+        await rollups.handle([_change(key)])
+        await rollups.work()
+    found = rows(database_url, "attempts, first_try_ok", "usage_rollup.location_id = 0 AND grain = 3 AND attempts > 0")
+    assert found == [(1, 0)]
+    assert rows(database_url, ALL) == await _from_scratch(database_url, NOW)
+
+
+async def test_who_waited_over_midnight_is_counted(database_url: str) -> None:
+    """The site was full until shortly before the day began; the session that followed had waited."""
+    enter_site(database_url)
+    for identity in ("HB-1", "HB-2"):
+        run_sql(
+            database_url,
+            """UPDATE timeline SET state = 'charging' WHERE end_at = 'infinity' AND state = 'available'
+                AND station_id = (SELECT station_id FROM station WHERE identity = %s)""",
+            identity,
+        )
+    session(database_url, "HB-1", 22, 23.98, 8, token="X")
+    session(database_url, "HB-1", 24.02, 25, 8, token="Y")
+    await make_all(database_url)
+    found = rows(
+        database_url,
+        "start_at, queued_starts",
+        "station_id = 0 AND usage_rollup.location_id > 0 AND grain = 2 AND queued_starts > 0",
+    )
+    assert found == [(at(24), 1)]
+    seconds = rows(database_url, "occupied_s, full_s", "grain = 2 AND usage_rollup.location_id = 0")
+    assert seconds[1] == (2 * 24 * 3600, 24 * 3600)
+
+
 async def test_a_late_reading_moves_energy_between_quarters(database_url: str) -> None:
     """The sum stays, the quarters follow the register."""
     enter_site(database_url)

@@ -19,7 +19,7 @@ def _charge(number: int) -> Charge:
 
 
 async def test_splitting_thousands_of_sessions_holds_nobody_up() -> None:
-    """A heartbeat beside it never waits for 200 ms of the loop's own work (what others take of the machine is not it)."""
+    """A heartbeat beside it never waits for 200 ms of the loop's own work, however busy the machine is."""
     waits_s: list[float] = []
 
     async def beat() -> None:

@@ -107,16 +107,17 @@ INSERT INTO usage_failure (operator_id, location_id, day_at, reason, attempts)
 SELECT operator_id, location_id, day_at, reason, count(*) FROM try
  WHERE at {_IN_DAY.format("at")} AND is_over AND NOT is_good GROUP BY 1, 2, 3, 4"""  # noqa: S608 - our own text
 
-# The interval that holds the day's begin is found first, so that only the day's intervals are read.
+# The interval that holds the begin is found first, so that only the day's intervals are read. They are looked up from
+# shortly before the day: who begins to charge after midnight may have waited at a site that was full before it.
 _SPELLS = f"""
 spell AS MATERIALIZED (
   SELECT p.*, t.state, t.begin_at AS whole_begin, t.end_at AS whole_end,
-         greatest(t.begin_at, p.day_at) AS begin_at, least(t.end_at, p.day_end) AS end_at
-    FROM port p
-   CROSS JOIN LATERAL (SELECT coalesce(max(f.begin_at), p.day_at) AS first_at FROM timeline f
-                        WHERE f.station_id = p.station_id AND f.evse_id = p.evse_id AND f.begin_at <= p.day_at) f
+         greatest(t.begin_at, p.look_at) AS begin_at, least(t.end_at, p.day_end) AS end_at
+    FROM (SELECT *, day_at - CAST(:queue AS interval) AS look_at FROM port) p
+   CROSS JOIN LATERAL (SELECT coalesce(max(f.begin_at), p.look_at) AS first_at FROM timeline f
+                        WHERE f.station_id = p.station_id AND f.evse_id = p.evse_id AND f.begin_at <= p.look_at) f
     JOIN timeline t ON t.station_id = p.station_id AND t.evse_id = p.evse_id
-     AND t.begin_at >= f.first_at AND t.begin_at < p.day_end AND t.end_at > p.day_at),
+     AND t.begin_at >= f.first_at AND t.begin_at < p.day_end AND t.end_at > p.look_at),
 fault AS MATERIALIZED (
   SELECT s.*, EXISTS (SELECT FROM timeline b WHERE b.station_id = s.station_id AND b.evse_id = s.evse_id
                          AND b.end_at = s.whole_begin AND b.state = 'faulted') AS goes_on_before,
@@ -143,14 +144,14 @@ full_site AS MATERIALIZED (
 full_hour AS (
   SELECT operator_id, location_id, date_trunc('hour', at, zone) AS hour_at,
          round(sum(extract(epoch FROM until_at - at))) AS full_s
-    FROM full_site GROUP BY 1, 2, 3)"""  # noqa: S608 - our own text
+    FROM full_site WHERE at >= day_at GROUP BY 1, 2, 3)"""  # noqa: S608 - our own text
 
 _PARTS = f"""
 part AS (
   SELECT {_AT}, h AS hour_at, state AS measure,
          extract(epoch FROM least(end_at, h + interval '1 hour') - greatest(begin_at, h)) AS value
-    FROM spell, generate_series(date_trunc('hour', begin_at, zone), end_at - interval '1 microsecond',
-                                interval '1 hour') AS h
+    FROM spell, generate_series(date_trunc('hour', greatest(begin_at, day_at), zone),
+                                end_at - interval '1 microsecond', interval '1 hour') AS h
   UNION ALL
   SELECT {_AT}, date_trunc('hour', started_at, zone), unnest(ARRAY['sessions', 'queued']),
          unnest(ARRAY[1, CAST(started_at - before_at <= CAST(:queue AS interval) AND EXISTS (
@@ -191,7 +192,7 @@ part AS (
               AND r.state = 'faulted' AND NOT EXISTS (
                 SELECT FROM timeline b WHERE b.station_id = r.station_id AND b.evse_id = r.evse_id
                    AND b.end_at = r.begin_at AND b.state = 'faulted')))])
-    FROM fault f WHERE whole_end <= day_end AND NOT goes_on_after)"""  # noqa: S608 - our own text
+    FROM fault f WHERE whole_end > day_at AND whole_end <= day_end AND NOT goes_on_after)"""  # noqa: S608 - our own text
 
 _AT_SITE = (
     "evses",

@@ -93,14 +93,22 @@ async def mark_sites(tx: Transaction, begin: datetime, end: datetime) -> int:
 
 
 async def mark_sessions(tx: Transaction, sessions: Sequence[UUID], *, now: datetime) -> int:
-    """Mark the days of sessions that are over; one that runs marks its days when it ends."""
+    """Mark the days of sessions that are over; one that runs marks its days when it ends.
+
+    Days that begin or end within a visit of a session tell of it too: it is a try before or after one of theirs.
+    """
     rows = await fetch_all(
         tx,
         """SELECT station_id, started_at, ended_at FROM session
             WHERE session_id = ANY(CAST(:sessions AS uuid[])) AND ended_at IS NOT NULL""",
         sessions=list(sessions),
     )
-    marks = [Mark(row["station_id"], row["started_at"], max(row["started_at"], row["ended_at"])) for row in rows]
+    marks = [
+        Mark(
+            row["station_id"], row["started_at"] - sql.VISIT, max(row["started_at"], row["ended_at"]) + sql.VISIT
+        )
+        for row in rows
+    ]  # fmt: skip
     return await mark_stations(tx, marks, now=now)
 
 
