@@ -88,13 +88,16 @@ def test_the_keyboard_reaches_everything_in_reading_order(page: Page, url: str) 
 @pytest.mark.parametrize("width", [320, 390, 768, 1100, 1280])
 def test_nothing_scrolls_sideways(page: Page, url: str, width: int, api: FakeApi) -> None:
     """Every width from 320 px shows an open row with its error, an open state and the open table without a bar."""
-    api.failing.add("acknowledge")
+    api.failing |= {"acknowledge", "incidents/4"}
+    api.operations.entries[1][0]["text"] = "V" * 120
     api.operations.incidents[2]["title"] = "W" * 90
     page.set_viewport_size({"width": width, "height": 800})
     open_view(page, url)
     page.get_by_role("button", name="Acknowledge").first.click()
     page.locator("#incidents .title").first.click()
     expect(page.locator("#incidents .entries li").first).to_be_visible()
+    page.locator("#incidents .title").nth(1).click()
+    expect(page.locator("#incidents .note-problem")).to_be_visible()
     page.get_by_role("button", name="21 Offline").click()
     expect(page.locator("#evses-list li")).to_have_count(3)
     page.locator("#busy-figure summary").click()
@@ -104,7 +107,7 @@ def test_nothing_scrolls_sideways(page: Page, url: str, width: int, api: FakeApi
     assert drawn is not None
     assert drawn["width"] <= width
     cards = "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.id || one.className)"
-    assert page.locator("#view-operations .card, #view-operations li").evaluate_all(cards) == []
+    assert page.locator(".card, .note, .incident-body, #view-operations li").evaluate_all(cards) == []
 
 
 def test_everything_that_can_be_pressed_is_large_enough_and_has_a_name(page: Page, url: str) -> None:
