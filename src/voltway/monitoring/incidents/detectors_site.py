@@ -54,10 +54,13 @@ def _most_within(instants: Sequence[datetime], span: timedelta) -> Sequence[date
 
 
 def queue_at_site(view: SiteView, rule: Rule, _now: datetime) -> Sign | None:
-    """Say that all EVSEs of a site that work are taken. Value: 1; who comes now waits or leaves."""
+    """Say that all EVSEs of a site that work are taken. Value: 1; who comes now waits or leaves.
+
+    Where there are few EVSEs that is how each day goes and no incident: usage names those hours as well.
+    """
     evses = [evse for station in view.stations for evse in station.evses]
     usable = [evse for evse in evses if evse.current.state not in _OUT_OF_SERVICE]
-    if len(usable) < max(number(rule, "least_evses", 2.0), len(evses) / 2):
+    if not usable or len(usable) < max(number(rule, "least_evses", 4.0), len(evses) / 2):
         return None
     if any(evse.current.state not in OCCUPIED for evse in usable):
         return None
