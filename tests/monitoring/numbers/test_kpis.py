@@ -18,6 +18,12 @@ def test_nothing_gives_no_rates() -> None:
     )  # fmt: skip
 
 
+def test_a_refused_token_is_no_success() -> None:
+    """One session went well, one token was sent away: half of those who wanted to charge did."""
+    found = kpis_of({**NOTHING, "ok": 1, "ended": 1, "refused": 1}, {}, power_w=0, span_s=0.0)
+    assert found.charging_success_rate == 0.5
+
+
 def test_energy_utilisation_is_of_what_was_possible() -> None:
     """11 kW over a day could be 264 kWh; 66 kWh are a quarter of it."""
     found = kpis_of({**NOTHING, "energy_milliwh": 66_000_000}, {}, power_w=11_000, span_s=86_400.0)

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from tests.monitoring.numbers.networks import add_port
 from tests.monitoring.numbers.usage_facts import (
     MONDAY,
     NOW,
@@ -69,13 +70,28 @@ async def test_outcomes_attempts_and_reasons(database_url: str) -> None:
     session(database_url, "HB-1", 12, 12.02, 0.01, token="CC", reason="EVDisconnected")
     session(database_url, "HB-2", 12.1, 13, 10, token="CC", reason="Local")
     session(database_url, "HB-1", 14, 15, 10, token="DD", reason="EmergencyStop")
+    refuse(database_url, "HB-1", 16, "EE", "Expired")
+    refuse(database_url, "HB-1", 23.9, "FF")
+    session(database_url, "HB-2", 24.1, 25, 10, token="FF", reason="Local")
     await make_all(database_url)
     found = rows(
         database_url, "sessions, ended, ok, failed, attempts, first_try_ok, refused", f"{SITE_DAY} AND ended > 0"
     )
-    assert found == [(5, 5, 3, 2, 4, 1, 1)]
+    assert found == [(5, 5, 3, 2, 6, 1, 1), (1, 1, 1, 0, 0, 0, 0)]
     failures = run_sql(database_url, "SELECT reason, attempts FROM usage_failure ORDER BY reason")
-    assert failures == [("Blocked", 1), ("EVDisconnected", 1), ("EmergencyStop", 1)]
+    assert failures == [("Blocked", 2), ("EVDisconnected", 1), ("EmergencyStop", 1), ("Expired", 1)]
+
+
+async def test_a_fault_that_becomes_offline_is_one_outage(database_url: str) -> None:
+    """HB-3 is faulted 10–10:30, then offline until 13: one outage of three hours, beside the hour of HB-1."""
+    enter_site(database_url)
+    add_port(
+        database_url, "HB-3",
+        [(at(0), "available"), (at(10), "faulted"), (at(10.5), "offline"), (at(13), "available")],
+    )  # fmt: skip
+    await make_all(database_url)
+    found = rows(database_url, "faults, repairs, repair_s", "grain = 3 AND usage_rollup.location_id = 0 AND faults > 0")
+    assert found == [(2, 2, 4 * 3600)]
 
 
 async def test_revenue_is_the_sum_of_all_cdrs_of_a_session(database_url: str) -> None:

@@ -52,7 +52,7 @@ def kpis_of(sums: Mapping[str, Any], failures: Mapping[str, int], *, power_w: in
         ok=int(sums["ok"]),
         failed=int(sums["failed"]),
         refused=int(sums["refused"]),
-        charging_success_rate=_ratio(sums["ok"], sums["ended"]),
+        charging_success_rate=_ratio(sums["ok"], sums["ended"] + sums["refused"]),
         failed_by_reason=dict(failures),
         faults=int(sums["faults"]),
         repairs=int(sums["repairs"]),

@@ -32,6 +32,9 @@ _KEY = "operator_id, grain, location_id, station_id, evse_id, start_at"
 INTO = f"INSERT INTO usage_rollup ({_KEY}, evses, quarters, peak_w, {', '.join(SUMS)})"
 ADDED = ", ".join(f"sum(r.{name})" for name in SUMS)
 
+OUT = ("faulted", "offline")
+"""An EVSE is out from the first of these states to the end of the last, one after the other."""
+_down = ", ".join(f"'{state}'" for state in OUT)
 _occupied = ", ".join(f"'{state}'" for state in OCCUPIED)
 _faults = ", ".join(f"'{reason}'" for reason in FAULT_REASONS)
 _GOOD = f"energy_milliwh >= :least AND coalesce(end_reason, '') NOT IN ({_faults})"
@@ -61,14 +64,15 @@ sess AS MATERIALIZED (
          lag(x.ended_at) OVER (PARTITION BY p.operator_id, p.location_id, p.day_at, p.station_id, p.evse_id
                                    ORDER BY x.started_at, x.session_id) AS before_at
     FROM port p JOIN session x ON x.station_id = p.station_id AND x.evse_id = p.evse_id
-     AND x.started_at < p.day_end AND x.started_at >= p.day_at - CAST(:longest AS interval)
+     AND x.started_at < p.day_end + CAST(:visit AS interval)
+     AND x.started_at >= p.day_at - CAST(:longest AS interval)
    WHERE x.state <> 'pending')"""
 
 # Readings are thinned to the ends of each quarter hour: more the split does not need. They are in the station's clock.
 CHARGES = f"""
 WITH {_ITEMS},
 found AS (SELECT DISTINCT session_id FROM sess
-           WHERE energy_milliwh > 0 AND (ended_at IS NULL OR ended_at >= day_at)),
+           WHERE energy_milliwh > 0 AND started_at < day_end AND (ended_at IS NULL OR ended_at >= day_at)),
 charge AS (
   SELECT x.*, coalesce(x.ended_at, x.last_reading_at, x.started_at) AS until_at,
          coalesce(CAST(x.detail ->> 'clock_offset_ms' AS bigint), 0) * interval '1 millisecond' AS behind
@@ -88,7 +92,10 @@ SELECT c.station_id, c.evse_id, c.started_at, c.until_at, c.energy_milliwh, c.re
 _TRIES = f"""
 try AS MATERIALIZED (
   SELECT *, lag(at) OVER (PARTITION BY operator_id, location_id, day_at, who ORDER BY at, is_good, station_id, evse_id)
-            AS last_at
+            AS last_at,
+         is_refusal AND NOT bool_or(NOT is_refusal) OVER (
+           PARTITION BY operator_id, location_id, day_at, who ORDER BY at
+           RANGE BETWEEN CURRENT ROW AND CAST(:visit AS interval) FOLLOWING) AS is_final_refusal
     FROM (SELECT {_AT}, day_end, started_at AS at, coalesce(lower(btrim(token)), CAST(session_id AS text)) AS who,
                  false AS is_refusal, {_GOOD} AS is_good,
                  ended_at IS NOT NULL AS is_over,
@@ -120,10 +127,10 @@ spell AS MATERIALIZED (
      AND t.begin_at >= f.first_at AND t.begin_at < p.day_end AND t.end_at > p.look_at),
 fault AS MATERIALIZED (
   SELECT s.*, EXISTS (SELECT FROM timeline b WHERE b.station_id = s.station_id AND b.evse_id = s.evse_id
-                         AND b.end_at = s.whole_begin AND b.state = 'faulted') AS goes_on_before,
+                         AND b.end_at = s.whole_begin AND b.state IN ({_down})) AS goes_on_before,
          EXISTS (SELECT FROM timeline b WHERE b.station_id = s.station_id AND b.evse_id = s.evse_id
-                    AND b.begin_at = s.whole_end AND b.state = 'faulted') AS goes_on_after
-    FROM spell s WHERE s.state = 'faulted'),
+                    AND b.begin_at = s.whole_end AND b.state IN ({_down})) AS goes_on_after
+    FROM spell s WHERE s.state IN ({_down})),
 edge AS (
   SELECT operator_id, location_id, day_at, zone, begin_at AS at, CAST(state = 'available' AS int) AS free,
          CAST(state IN ({_occupied}) AS int) AS taken FROM spell
@@ -178,7 +185,8 @@ part AS (
       ON q.station_id = p.station_id AND q.evse_id = p.evse_id AND q.at {_IN_DAY.format("q.at")}
   UNION ALL
   SELECT {_AT}, date_trunc('hour', at, zone), unnest(ARRAY['attempt', 'first', 'refused']),
-         unnest(ARRAY[CAST(is_first AS int), CAST(is_first AND is_good AS int), CAST(is_refusal AS int)])
+         unnest(ARRAY[CAST(is_first AS int), CAST(is_first AND is_good AS int),
+                      CAST(is_final_refusal AS int)])
     FROM (SELECT *, last_at IS NULL OR at - last_at > CAST(:visit AS interval) AS is_first FROM try) t
    WHERE at {_IN_DAY.format("at")}
   UNION ALL
@@ -189,9 +197,9 @@ part AS (
          unnest(ARRAY[1, extract(epoch FROM whole_end - (
            SELECT max(r.begin_at) FROM timeline r
             WHERE r.station_id = f.station_id AND r.evse_id = f.evse_id AND r.begin_at <= f.whole_begin
-              AND r.state = 'faulted' AND NOT EXISTS (
+              AND r.state IN ({_down}) AND NOT EXISTS (
                 SELECT FROM timeline b WHERE b.station_id = r.station_id AND b.evse_id = r.evse_id
-                   AND b.end_at = r.begin_at AND b.state = 'faulted')))])
+                   AND b.end_at = r.begin_at AND b.state IN ({_down}))))])
     FROM fault f WHERE whole_end > day_at AND whole_end <= day_end AND NOT goes_on_after)"""  # noqa: S608 - our own text
 
 _AT_SITE = (

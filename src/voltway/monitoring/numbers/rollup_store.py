@@ -185,9 +185,9 @@ async def replace_days(tx: Transaction, days: Sequence[SiteDay], quarters: Seque
     }  # fmt: skip
     await run(tx, sql.DELETE_DAYS, **wholes)
     await run(tx, sql.DELETE_FAILURES, **wholes)
-    await run(tx, sql.FAILURES, **items, least=sql.LEAST_MILLIWH, visit=sql.VISIT)
+    await run(tx, sql.FAILURES, **items, least=sql.LEAST_MILLIWH)
     await run(
-        tx, sql.ROLLUPS, **items, least=sql.LEAST_MILLIWH, visit=sql.VISIT, queue=sql.QUEUE,
+        tx, sql.ROLLUPS, **items, least=sql.LEAST_MILLIWH, queue=sql.QUEUE,
         keep_since=now - KEEP_HOURS, q_stations=[it.station_id for it in quarters],
         q_evses=[it.evse_id for it in quarters], q_ats=[int(it.at.timestamp()) for it in quarters],
         q_milliwh=[it.milliwh for it in quarters],
@@ -219,7 +219,7 @@ def _items(days: Sequence[SiteDay]) -> dict[str, Any]:
     return {
         "operators": [day.operator_id for day in days], "locations": [day.location_id for day in days],
         "begins": [day.day_at for day in days], "ends": [day.day_end for day in days],
-        "zones": [day.zone for day in days], "longest": sql.LONGEST,
+        "zones": [day.zone for day in days], "longest": sql.LONGEST, "visit": sql.VISIT,
     }  # fmt: skip
 
 
