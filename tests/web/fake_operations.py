@@ -42,8 +42,8 @@ class FakeOperations:
             "monitoring/states": self.states,
             "monitoring/power": self.power,
             "usage/demand": {"items": self.demand},
-            "usage/heatmap": {"location": query.get("location"), "time_zone": "Europe/Berlin", "hours": self.hours},
-            "uptime": {"law": "nevi", "target_percent": "97.000", "items": self.ports, "next_cursor": None},
+            "usage/heatmap": heatmap(query.get("location", ""), self.hours),
+            "uptime": uptime(self.ports),
             "incidents": _items(list(self.incidents.values())),
             "locations": _items(self.locations),
             "monitoring/evses": _items(self.evses, "more" if self.has_more_evses else None),
@@ -124,7 +124,14 @@ def evse(number: int) -> Json:
 def power() -> Json:
     """Build the power of the network and its sites."""
     sites = {"HARBOUR": 912_400.0, "MILL": 640_200.0, "NORTH": 290_600.0}
-    return {"as_of": text(NOW), "network_w": sum(sites.values()), "sites": sites, "feeders": [], "stations": {}}
+    return {
+        "as_of": text(NOW),
+        "network_w": sum(sites.values()),
+        "sites": sites,
+        "feeders": [],
+        "stations": {},
+        "evses": [],
+    }
 
 
 def demand(location: str, first_day: str, last_day: str, hours: tuple[int, int], share: float) -> Json:
@@ -132,6 +139,19 @@ def demand(location: str, first_day: str, last_day: str, hours: tuple[int, int],
     return {
         "location": location, "time_zone": "Europe/Berlin", "first_day": first_day, "last_day": last_day,
         "begin_hour": hours[0], "end_hour": hours[1], "occupied_share": share, "sentence": "",
+    }  # fmt: skip
+
+
+def heatmap(location: str, hours: list[list[float | None]]) -> Json:
+    """Build a site's week."""
+    return {"location": location, "time_zone": "Europe/Berlin", "hours": hours, "busiest": ""}
+
+
+def uptime(ports: list[Json]) -> Json:
+    """Build the answer of NEVI."""
+    return {
+        "law": "nevi", "period": "2025-04/2026-03", "target_percent": "97.000", "uptime_percent": "91.000",
+        "is_met": False, "ports": len(ports), "items": ports, "next_cursor": None,
     }  # fmt: skip
 
 
@@ -149,8 +169,11 @@ def port(number: int) -> Json:
     """Build one port by NEVI: forty of them, of which the first three had outages this month and two fail the year."""
     outage = {0: "500", 1: "60", 2: "3.5"}.get(number, "0")
     excluded = "200" if number == 0 else "0"
-    month = {"month": "2026-03", "minutes": "2490", "outage_minutes": outage, "excluded_minutes": excluded}
-    return {"station_id": f"DE*VWY*E{number:04d}", "evse_id": 1, "is_met": number > 1, "months": [month]}
+    sums = {"minutes": "2490", "outage_minutes": outage, "excluded_minutes": excluded, "uptime_percent": None}
+    return sums | {
+        "station_id": f"DE*VWY*E{number:04d}", "evse_id": 1, "location_id": "HARBOUR", "max_power_w": 150_000,
+        "is_met": number > 1, "outages": [], "exclusions": [], "months": [{"month": "2026-03"} | sums],
+    }  # fmt: skip
 
 
 def text(instant: datetime) -> str:
