@@ -146,6 +146,40 @@ async def test_a_credit_is_found_with_the_next_hour(database_url: str) -> None:
     assert {row[0] for row in rows(database_url, "revenue_excl")} == {0}
 
 
+async def test_a_station_that_moves_counts_once(database_url: str) -> None:
+    """Its figures are taken from the old site and stand at the new one; the next hour finds nothing to do."""
+    enter_site(database_url)
+    key = session(database_url, "HB-1", 16, 17, 6)
+    await make_all(database_url)
+    run_sql(
+        database_url,
+        """WITH dock AS (INSERT INTO location (operator_id, code, name, time_zone)
+                         VALUES (1, 'DOCK', 'Dock', 'Europe/Lisbon') RETURNING location_id)
+           UPDATE station SET location_id = (SELECT location_id FROM dock) WHERE identity = 'HB-1'""",
+    )
+    async with running_rollups(database_url) as rollups:
+        await rollups.handle([_change(key)])
+        await rollups.close_hour()
+    found = rows(database_url, "energy_milliwh, evses", "usage_rollup.location_id = 0 AND grain = 3 AND sessions > 0")
+    assert found == [(6_000_000, 2)]
+    places = rows(database_url, "usage_rollup.location_id", "grain = 3 AND identity = 'HB-1'")
+    assert len({row[0] for row in places}) == 1
+
+
+async def test_an_installation_that_was_updated_makes_its_past(database_url: str) -> None:
+    """Also where the running day was made before; once it is made, a start finds nothing left to mark."""
+    enter_site(database_url)
+    session(database_url, "HB-1", 16, 17, 6)
+    async with running_rollups(database_url) as rollups:
+        await rollups.close_hour()
+        assert rows(database_url, "1", "sessions > 0") == []
+        assert await rollups.mark_past() == 2
+        assert await rollups.mark_past() == 0
+        await rollups.work()
+        assert await rollups.mark_past() == 0
+    assert rows(database_url, ALL) == await _from_scratch(database_url, NOW)
+
+
 async def test_a_failed_making_keeps_its_marks(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Marks go in the transaction of what was made of them: killed before the commit, all is done again."""
     enter_site(database_url)

@@ -29,9 +29,8 @@ BITE = 25
 WORK_S = 60.0
 LOOK_BACK = timedelta(hours=3)
 """CDRs that were made so long ago are looked at again every hour."""
-_MOST_MISSED = timedelta(days=31)
 _LONGEST_PAST = timedelta(days=1100)
-"""Timelines that changed longer ago are not looked at."""
+"""Nothing is made again that is longer ago."""
 
 log = structlog.get_logger()
 
@@ -68,13 +67,19 @@ class Rollups:
         async with self._database.transaction(None) as tx:
             await store.mark_sites(tx, begin, end)
 
+    async def mark_past(self) -> int:
+        """Mark what happened before the first figures of each site, as an installation has it that was updated."""
+        async with self._database.transaction(None) as tx:
+            return await store.mark_past(tx, now=self._now())
+
     async def close_hour(self) -> None:
-        """Make the hour that is over for everybody, and those that were missed (a month of them at most)."""
+        """Make the hour that is over for everybody, those that were missed, and what stations that moved leave."""
         now = self._now()
         async with self._database.transaction(None) as tx:
             last = await store.last_hour(tx)
-            since = max(now - _MOST_MISSED, last or now - timedelta(hours=1))
+            since = max(now - _LONGEST_PAST, last or now - timedelta(hours=1))
             await store.mark_sites(tx, since, max(now.replace(minute=0, second=0, microsecond=0), since))
+            await store.mark_moved(tx)
             await store.mark_cdrs(tx, now - LOOK_BACK, now=now)
             await store.prune_hours(tx, now - store.KEEP_HOURS)
         await self.work()
@@ -87,9 +92,13 @@ class Rollups:
         return count
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Work every minute until stopping."""
+        """Mark the past that was never made, then work every minute until stopping."""
+        is_past_marked = False
         while not stopping.is_set():
             try:
+                if not is_past_marked:
+                    await self.mark_past()
+                    is_past_marked = True
                 await self.work()
             except Exception as error:  # noqa: BLE001 - a job's supervisor: the marks stay, the next minute tries again
                 log.error("usage_failed", exception="".join(format_exception(error)))

@@ -92,6 +92,64 @@ async def mark_sites(tx: Transaction, begin: datetime, end: datetime) -> int:
     )
 
 
+async def mark_moved(tx: Transaction) -> int:
+    """Mark all days of stations that have figures at a place where they no longer stand, there and where they stand."""
+    return await run(
+        tx,
+        """WITH moved AS (
+             SELECT DISTINCT r.operator_id, r.location_id AS old_id, r.station_id,
+                    coalesce(s.location_id, -1) AS new_id, coalesce(l.time_zone, o.time_zone) AS zone
+               FROM usage_rollup r JOIN station s USING (station_id) JOIN operator o ON o.operator_id = r.operator_id
+               LEFT JOIN location l ON l.location_id = s.location_id
+              WHERE r.grain = 3 AND r.station_id > 0 AND r.location_id <> coalesce(s.location_id, -1)),
+           held AS (
+             SELECT DISTINCT m.*, r.start_at
+               FROM moved m JOIN usage_rollup r ON r.operator_id = m.operator_id AND r.grain = 2
+                AND r.location_id = m.old_id AND r.station_id = m.station_id)
+           INSERT INTO usage_dirty (operator_id, location_id, day_at)
+           SELECT operator_id, old_id, start_at FROM held
+            UNION
+           SELECT operator_id, new_id, date_trunc('day', at, zone)
+             FROM held CROSS JOIN LATERAL unnest(ARRAY[start_at, start_at + interval '22 hours']) AS at
+           EXCEPT SELECT operator_id, location_id, day_at FROM usage_dirty""",
+    )
+
+
+async def mark_past(tx: Transaction, *, now: datetime) -> int:
+    """Mark the days of every site that have facts and are older than the oldest that was made of it."""
+    return await run(
+        tx,
+        """WITH site AS (
+             SELECT s.operator_id, coalesce(s.location_id, -1) AS location_id,
+                    coalesce(l.time_zone, o.time_zone) AS zone,
+                    min(f.at) AS first_at
+               FROM station s JOIN operator o ON o.operator_id = s.operator_id
+               LEFT JOIN location l ON l.location_id = s.location_id
+               JOIN evse e ON e.station_id = s.station_id AND e.evse_id > 0
+              CROSS JOIN LATERAL (
+                SELECT least((SELECT min(t.begin_at) FROM timeline t
+                               WHERE t.station_id = e.station_id AND t.evse_id = e.evse_id),
+                             (SELECT min(x.started_at) FROM session x
+                               WHERE x.station_id = e.station_id AND x.evse_id = e.evse_id
+                                 AND x.state <> 'pending')) AS at) f
+              GROUP BY 1, 2, 3)
+           INSERT INTO usage_dirty (operator_id, location_id, day_at)
+           SELECT s.operator_id, s.location_id, d
+             FROM site s
+            CROSS JOIN LATERAL (
+              SELECT coalesce((SELECT min(r.start_at) FROM usage_rollup r
+                                WHERE r.operator_id = s.operator_id AND r.grain = 2 AND r.location_id = s.location_id
+                                  AND r.station_id = 0 AND r.evse_id = 0),
+                              date_trunc('day', CAST(:now AS timestamptz), s.zone)) AS made_at) m
+            CROSS JOIN LATERAL (
+              SELECT DISTINCT date_trunc('day', h, s.zone) AS d
+                FROM generate_series(date_trunc('day', s.first_at, s.zone) + interval '12 hours',
+                                     m.made_at - interval '1 hour', interval '1 day') AS h) d
+           EXCEPT SELECT operator_id, location_id, day_at FROM usage_dirty""",
+        now=now,
+    )
+
+
 async def mark_sessions(tx: Transaction, sessions: Sequence[UUID], *, now: datetime) -> int:
     """Mark the days of sessions that are over; one that runs marks its days when it ends.
 
