@@ -160,3 +160,20 @@ async def test_what_an_evse_would_have_delivered(database_url: str) -> None:
             {}, Expected(0, Decimal(0)),
         )  # fmt: skip
     await database.close()
+
+
+@pytest.mark.parametrize("place", [{}, {"location": "HARBOUR"}, {"station": "HB-1", "evse_id": 1}])
+async def test_revenue_in_another_currency_is_told(database_url: str, place: dict[str, object]) -> None:
+    """It is not added to the operator's currency, and does not vanish either."""
+    enter_site(database_url)
+    bill(database_url, session(database_url, "HB-1", 16, 17, 6), 1, "10.00")
+    run_sql(database_url, "UPDATE operator SET currency = 'CHF'")
+    await make_all(database_url)
+    async with _usage(database_url) as usage:
+        report = await usage.usage(ME, Wanted(*MARCH, **place))  # type: ignore[arg-type]
+        before = await usage.usage(ME, Wanted(MARCH[0], MONDAY, **place))  # type: ignore[arg-type]
+    assert (report.currency, report.rows[0]["revenue_excl"]) == ("CHF", 0)
+    assert [dict(row) for row in report.other_revenue] == [
+        {"currency": "EUR", "excl_vat": Decimal("10.00"), "incl_vat": Decimal("11.9000")}
+    ]
+    assert before.other_revenue == []

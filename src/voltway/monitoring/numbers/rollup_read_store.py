@@ -95,6 +95,28 @@ async def read_sums(tx: Transaction, place: Place, grain: int, *, begin: datetim
     return row
 
 
+async def read_other_revenue(tx: Transaction, place: Place, *, begin: datetime, end: datetime) -> Sequence[Row]:
+    """Return what sessions that ended within [begin, end) earned in currencies that the rollups leave out."""
+    return await fetch_all(
+        tx,
+        """SELECT c.currency, sum(c.total_excl_vat) AS excl_vat,
+                  sum(coalesce(c.total_incl_vat, c.total_excl_vat)) AS incl_vat
+             FROM cdr c JOIN session x USING (session_id) JOIN station s ON s.station_id = x.station_id
+            WHERE c.operator_id = :operator_id AND (c.currency < :currency OR c.currency > :currency)
+              AND c.ended_at >= :begin AND c.ended_at < :end
+              AND (:location_id = 0 OR coalesce(s.location_id, -1) = :location_id)
+              AND (:station_id = 0 OR (x.station_id = :station_id AND x.evse_id = :evse_id))
+            GROUP BY c.currency ORDER BY c.currency""",
+        operator_id=place.operator_id,
+        currency=place.currency,
+        location_id=place.location_id,
+        station_id=place.station_id,
+        evse_id=place.evse_id,
+        begin=begin,
+        end=end,
+    )
+
+
 async def read_failures(tx: Transaction, place: Place, *, begin: datetime, end: datetime) -> dict[str, int]:
     """Return failed attempts of a site or the network by reason, the most frequent first."""
     rows = await fetch_all(

@@ -84,13 +84,22 @@ class UsageRow(BaseModel):
     turned_away: float
 
 
+class OtherRevenue(BaseModel):
+    """What was earned in another currency than the operator's."""
+
+    currency: str
+    revenue_excl_vat: str
+    revenue_incl_vat: str
+
+
 class UsageDocument(BaseModel):
-    """Rollups in order of time."""
+    """Rollups in order of time; `other_revenue`, of the whole stretch, is in no item."""
 
     grain: GrainName
     time_zone: str
     currency: str
     items: list[UsageRow]
+    other_revenue: list[OtherRevenue]
 
 
 class HeatmapDocument(BaseModel):
@@ -185,9 +194,17 @@ def _wanted(query: SpanQuery, grain: GrainName | None = None) -> Wanted:
 
 def _usage_document(report: Report) -> UsageDocument:
     items = [UsageRow.model_construct(**_row(row)) for row in report.rows]
+    others = [
+        OtherRevenue(
+            currency=row["currency"], revenue_excl_vat=format(row["excl_vat"], "f"),
+            revenue_incl_vat=format(row["incl_vat"], "f"),
+        )
+        for row in report.other_revenue
+    ]  # fmt: skip
     return UsageDocument.model_construct(
-        grain=GrainName[report.grain.name], time_zone=report.time_zone, currency=report.currency, items=items
-    )
+        grain=GrainName[report.grain.name], time_zone=report.time_zone, currency=report.currency, items=items,
+        other_revenue=others,
+    )  # fmt: skip
 
 
 _SAME = tuple(name for name in UsageRow.model_fields if not name.startswith(("energy", "revenue")))

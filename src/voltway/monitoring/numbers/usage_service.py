@@ -51,12 +51,16 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Rollups in order of time; times are local to `time_zone`, money is in `currency`."""
+    """Rollups in order of time; times are local to `time_zone`, money is in `currency`.
+
+    `other_revenue`: of the whole stretch, by currency, what was earned in others.
+    """
 
     grain: Grain
     time_zone: str
     currency: str
     rows: Sequence[Row]
+    other_revenue: Sequence[Row] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,8 @@ class Usage:
             grain = self._grain(wanted, place)
             _check_count(wanted, grain)
             rows = await store.read_rows(tx, place, grain, begin=wanted.begin, end=wanted.end)
-        return Report(grain, place.zone, place.currency, rows)
+            others = await store.read_other_revenue(tx, place, begin=wanted.begin, end=wanted.end)
+        return Report(grain, place.zone, place.currency, rows, others)
 
     async def kpis(self, operator_id: OperatorId, wanted: Wanted) -> Kpis:
         """Return the key figures of a place; reasons are kept by site and day, so an EVSE has none."""
@@ -173,15 +178,16 @@ async def expected(
 ) -> Mapping[EvseKey, Expected]:
     """Return what EVSEs would have delivered in [begin, end): the mean of their last 8 same hours of the week.
 
-    Part of an hour counts in part. An EVSE of which nothing is known yet is expected to deliver nothing.
+    Part of an hour counts in part. An EVSE of which nothing is known yet is left out.
     """
-    found = dict.fromkeys(keys, Expected(0, Decimal(0)))
     if not keys or begin >= end:
-        return found
-    for row in await store.read_expected(tx, keys, begin, end, WEEKS):
-        key = EvseKey(StationId(row["station_id"]), EvseId(row["evse_id"]))
-        found[key] = Expected(round(row["energy_milliwh"]), Decimal(row["revenue"]))
-    return found
+        return {}
+    return {
+        EvseKey(StationId(row["station_id"]), EvseId(row["evse_id"])): Expected(
+            round(row["energy_milliwh"]), Decimal(row["revenue"])
+        )
+        for row in await store.read_expected(tx, keys, begin, end, WEEKS)
+    }
 
 
 def _grain_of(instant: datetime, zone: ZoneInfo) -> int:
