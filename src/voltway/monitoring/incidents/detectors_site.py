@@ -43,14 +43,13 @@ def _outage(stations: Iterable[StationView], rule: Rule, suspect: str) -> Sign |
 
 def _most_within(instants: Sequence[datetime], span: timedelta) -> Sequence[datetime]:
     """Return the longest run of sorted instants that fits into a span."""
-    best: Sequence[datetime] = ()
-    low = 0
-    for high, instant in enumerate(instants):
+    low = first = last = 0
+    for high, instant in enumerate(instants, 1):
         while instant - instants[low] > span:
             low += 1
-        if high - low + 1 > len(best):
-            best = instants[low : high + 1]
-    return best
+        if high - low > last - first:
+            first, last = low, high
+    return instants[first:last]
 
 
 def queue_at_site(view: SiteView, rule: Rule, _now: datetime) -> Sign | None:

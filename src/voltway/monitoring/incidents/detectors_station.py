@@ -23,6 +23,8 @@ def station_offline(view: StationView, _rule: Rule, _now: datetime) -> Sign | No
 
 def flapping_connection(view: StationView, rule: Rule, now: datetime) -> Sign | None:
     """Say how often the connection broke within the window. Value: breaks."""
+    if not view.breaks:
+        return None
     window = timedelta(minutes=number(rule, "window_min", 60.0))
     recent = [at for at in view.breaks if at > now - window]
     if not recent:
@@ -43,6 +45,8 @@ def failed_authorisations(view: StationView, rule: Rule, now: datetime) -> Sign 
 
     One driver who tries a refused card again and again is one.
     """
+    if not view.refusals:
+        return None
     window = timedelta(hours=number(rule, "window_h", 8.0))
     recent = [it for it in view.refusals if it.at > now - window]
     if not recent:

@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from math import lgamma, log
 from typing import NamedTuple
 
+from voltway.monitoring.incidents.detectors_evse import number
 from voltway.monitoring.incidents.model import Rule, Sign
 from voltway.monitoring.timeline.model import EvseKey
 
@@ -112,8 +113,7 @@ def silent_connector(view: SilentInput, rule: Rule, _now: datetime) -> Sign | No
     """Say how improbable it is to be passed so often by chance. Value: -log10 of the probability."""
     if not view.siblings or view.since is None:
         return None
-    prior, most = float(rule.params.get("prior", 6.0)), float(rule.params.get("most_choices", 500.0))  # type: ignore[arg-type]
-    value = surprise(view, prior=prior, most=most)
+    value = surprise(view, prior=number(rule, "prior", 6.0), most=number(rule, "most_choices", 500.0))
     return Sign(value, view.since, f"passed {view.silent} times in a row while it was free")
 
 
