@@ -5,8 +5,9 @@ incidents tell notifications and remedies; remedies write on an incident's timel
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
@@ -21,6 +22,8 @@ from voltway.kernel.clock import now
 from voltway.kernel.ids import OperatorId
 from voltway.monitoring.incidents import api as incidents_api
 from voltway.monitoring.incidents import rules_api
+from voltway.monitoring.incidents.cost import Loss
+from voltway.monitoring.incidents.cost_jobs import Costs
 from voltway.monitoring.incidents.model import Incident
 from voltway.monitoring.incidents.mrec import mrec_of
 from voltway.monitoring.incidents.rule_service import Rules, rules_of
@@ -39,7 +42,7 @@ from voltway.monitoring.notify.webhooks import Webhooks
 from voltway.monitoring.numbers import rollup_jobs, uptime_api, usage_api
 from voltway.monitoring.numbers.rollup_jobs import Rollups
 from voltway.monitoring.numbers.uptime_service import Uptime
-from voltway.monitoring.numbers.usage_service import Usage
+from voltway.monitoring.numbers.usage_service import Usage, expected
 from voltway.monitoring.remedies import api as remedies_api
 from voltway.monitoring.remedies.jobs import Runner
 from voltway.monitoring.remedies.planning import Ties
@@ -49,11 +52,13 @@ from voltway.monitoring.reports.service import Reports
 from voltway.monitoring.support import api as support_api
 from voltway.monitoring.support.service import Support
 from voltway.monitoring.timeline import api as timeline_api
+from voltway.monitoring.timeline.model import EvseKey
 from voltway.monitoring.timeline.projection import stale_after
 from voltway.monitoring.timeline.service import Timeline
 from voltway.monitoring.watch.judge import RuleBook
 from voltway.monitoring.watch.register import Register
 from voltway.monitoring.watch.service import Watch
+from voltway.monitoring.watch.silences import Silences
 from voltway.settings import Settings
 from voltway.stations import power_api
 from voltway.stations.commands import Commands
@@ -157,7 +162,9 @@ def for_worker(settings: Settings, bus: Bus, app: Database, jobs: Jobs) -> Worke
     watch = Watch(readers, Register(tied.incidents), rule_books=rule_books, stale_after=limits)
     rollups = Rollups(readers)
     watch.on_timeline_changed(rollups.mark_timeline)
+    watch.add_long_look(Silences().look)
     jobs.add_periodic("usage.hour", "7 * * * *", rollups.close_hour)
+    jobs.add_periodic("incidents.cost", "*/5 * * * *", Costs(readers, expected_loss).count)
     commands = Commands(app, bus.request, timeout_s=settings.command_timeout_s)
     courier = Courier(
         settings.database_url, public_url=settings.public_url, allow_private=settings.webhooks_to_private
@@ -174,6 +181,12 @@ async def rule_books(tx: Transaction) -> dict[OperatorId, RuleBook]:
 
 async def _note_remedy(tx: Transaction, incident: Incident, kind: str, text: str, data: Mapping[str, Any]) -> None:
     await note(tx, incident, Entry(now(), kind, "remedy", text, data))
+
+
+async def expected_loss(tx: Transaction, keys: Sequence[EvseKey], begin: datetime, end: datetime) -> Mapping[EvseKey, Loss]:
+    """Return what EVSEs would have delivered and earned (`incidents.cost_jobs.Expect`)."""
+    found = await expected(tx, keys, begin, end)
+    return {key: Loss(it.energy_milliwh, it.revenue) for key, it in found.items()}
 
 
 def _mrec_text(vendor: str | None, error_code: str, vendor_error_code: str) -> str | None:

@@ -77,24 +77,27 @@ def at(*states: OperatorState) -> SiteView:
     return SiteView(Place(1), "A", "A", (replace(STATION, evses=tuple(evses)),))
 
 
+TAKEN = [OperatorState.CHARGING] * 3
+
+
 def queue(view: SiteView) -> Sign | None:
     """Return the sign of the shipped rule."""
     return DETECTORS["queue_at_site"].function(view, shipped()["queue_at_site"], after(900))
 
 
 def test_a_site_is_full_since_its_last_evse_was_taken_broken_ones_aside() -> None:
-    sign = queue(at(OperatorState.CHARGING, OperatorState.SUSPENDED_BY_CAR, OperatorState.FAULTED))
+    sign = queue(at(*TAKEN, OperatorState.SUSPENDED_BY_CAR, OperatorState.FAULTED))
     assert sign is not None
-    assert (sign.value, sign.since) == (1.0, after(60))
+    assert (sign.value, sign.since) == (1.0, after(180))
 
 
 @pytest.mark.parametrize(
     "states",
     [
-        [OperatorState.CHARGING, OperatorState.AVAILABLE],
-        [OperatorState.CHARGING, OperatorState.RESERVED],
-        [OperatorState.CHARGING],
-        [OperatorState.CHARGING, OperatorState.CHARGING, *[OperatorState.OFFLINE] * 3],
+        [*TAKEN, OperatorState.CHARGING, OperatorState.AVAILABLE],
+        [*TAKEN, OperatorState.CHARGING, OperatorState.RESERVED],
+        TAKEN,
+        [*TAKEN, OperatorState.CHARGING, *[OperatorState.OFFLINE] * 5],
         [],
     ],
     ids=["one is free", "one is reserved", "too small", "mostly out of service", "empty"],

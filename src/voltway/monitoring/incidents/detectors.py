@@ -50,7 +50,7 @@ DETECTORS: dict[str, Detector] = {
     "certificate_expiry": Detector("station", {"warn_days": 14.0}, station.certificate_expiry),
     "firmware_failure": Detector("station", {}, station.firmware_failure),
     "site_outage": Detector("site", {"least_stations": 3.0, "within_s": 120.0}, site.site_outage),
-    "queue_at_site": Detector("site", {"least_evses": 2.0}, site.queue_at_site),
+    "queue_at_site": Detector("site", {"least_evses": 4.0}, site.queue_at_site),
     "network_outage": Detector(
         "network", {"least_stations": 10.0, "least_sites": 2.0, "within_s": 120.0}, site.network_outage
     ),

@@ -209,6 +209,10 @@ class Engine:
         # Of a place that has no stations (any more) nothing can be said.
         return book.asks(key.rule, place, rows) if rows or place == Place() else key.rule in book.rules
 
+    def book_of(self, operator_id: OperatorId) -> RuleBook:
+        """Return an operator's rules in force."""
+        return self._rules_of(operator_id)
+
     def judge_sign(self, outcome: Outcome, key: SymptomKey, verdict: Verdict | None) -> None:
         """Take in a verdict that was found elsewhere (rules that look at long histories)."""
         if verdict is not None:

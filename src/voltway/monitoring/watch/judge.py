@@ -76,6 +76,14 @@ class RuleBook:
             bench = self._benches[key] = Bench(*(self._of_scope(scope, row) for scope in scopes))
         return bench
 
+    def long_rules(self, row: StationRow) -> list[Rule]:
+        """Return the rules that need long histories and apply to a station: they are held outside the engine."""
+        return [
+            rule
+            for rule in self.rules.values()
+            if rule.enabled and DETECTORS[rule.detector].is_long and _applies(rule, row)
+        ]
+
     def asks(self, code: str, place: Place, rows: Iterable[StationRow]) -> bool:
         """Say whether a rule of that code looks at a place with those stations."""
         rule = self.rules.get(code)
