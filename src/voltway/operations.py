@@ -183,7 +183,9 @@ async def _note_remedy(tx: Transaction, incident: Incident, kind: str, text: str
     await note(tx, incident, Entry(now(), kind, "remedy", text, data))
 
 
-async def expected_loss(tx: Transaction, keys: Sequence[EvseKey], begin: datetime, end: datetime) -> Mapping[EvseKey, Loss]:
+async def expected_loss(
+    tx: Transaction, keys: Sequence[EvseKey], begin: datetime, end: datetime
+) -> Mapping[EvseKey, Loss]:
     """Return what EVSEs would have delivered and earned (`incidents.cost_jobs.Expect`)."""
     found = await expected(tx, keys, begin, end)
     return {key: Loss(it.energy_milliwh, it.revenue) for key, it in found.items()}
