@@ -125,7 +125,7 @@ async def test_key_figures(database_url: str) -> None:
     async with _usage(database_url) as usage:
         found = await usage.kpis(ME, Wanted(MONDAY, at(24), "HARBOUR"))
         assert (found.attempts, found.first_try_ok, found.first_try_rate) == (3, 1, 1 / 3)
-        assert (found.ended, found.ok, found.charging_success_rate) == (2, 1, 0.5)
+        assert (found.ended, found.ok, found.charging_success_rate) == (2, 1, 1 / 3)
         assert found.failed_by_reason == {"Expired": 1, "PowerLoss": 1}
         assert (found.faults, found.mean_time_to_repair_s) == (1, 3600.0)
         assert found.mean_time_between_failures_s == 47 * 3600
