@@ -146,6 +146,7 @@ def serving(api: FakeApi) -> Iterator[str]:
     )
     server = uvicorn.Server(config)
     socket = config.bind_socket()
+    socket.listen()  # a page that comes before the server runs waits, instead of being refused
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
     thread.start()
     try:
