@@ -14,7 +14,7 @@ from voltway.kernel.ids import OperatorId
 from voltway.monitoring.incidents.model import Place, Rule, Symptom
 from voltway.monitoring.incidents.rules import shipped
 from voltway.monitoring.incidents.silence import SilentInput
-from voltway.monitoring.incidents.silence_look import SEARCH_EVERY, Found, Key, SilenceLook
+from voltway.monitoring.incidents.silence_look import Found, Key, SilenceLook
 from voltway.monitoring.incidents.silence_store import LEAST_PASSED, Site, read_choices, read_sites
 
 RULE = shipped()["silent_connector"]
@@ -91,7 +91,7 @@ def silent(database_url: str, now: datetime, evse: int = 3) -> None:
 async def look(readers: Database, now: datetime, known: dict[Key, Symptom] | None = None) -> dict[int, Found]:
     """Let a fresh look be taken; return what it says of the first site, by EVSE."""
     async with readers.transaction(None) as tx:
-        found = await SilenceLook().look(tx, rules_at, (known or {}).items(), now)
+        found = await SilenceLook(parts=1).look(tx, rules_at, (known or {}).items(), now)
     return {it.place.evse_id: it for it in found if it.place.location_id == SITE}
 
 
@@ -152,34 +152,47 @@ async def test_a_silent_connector_is_raised_and_its_siblings_are_not(
     assert [evse for evse, it in found.items() if it.step.raised] == [3]
 
 
-async def test_it_ends_with_the_next_session_there_even_before_the_next_search(
+async def test_it_ends_with_the_next_session_there_whoever_is_searched_then(
+    readers: Database, database_url: str, clock: FakeClock
+) -> None:
+    """The first look of two parts searches site 2 only; what is known at site 1 is looked at all the same."""
+    used_evenly(database_url, clock())
+    silent(database_url, clock())
+    symptom = (await look(readers, clock()))[3].step.symptom
+    assert symptom is not None
+    known = {(OperatorId(1), RULE.code, symptom.place): symptom}
+    charge(database_url, clock(), 3)
+    async with readers.transaction(None) as tx:
+        found = await SilenceLook(parts=2).look(tx, rules_at, known.items(), clock.advance(minutes=5))
+    assert [(it.place.evse_id, it.step.symptom) for it in found if it.step.cleared] == [(3, None)]
+
+
+async def test_each_look_searches_one_part_and_all_parts_are_searched_in_turn(
     readers: Database, database_url: str, clock: FakeClock
 ) -> None:
     used_evenly(database_url, clock())
     silent(database_url, clock())
-    eye = SilenceLook()
+    eye, places = SilenceLook(parts=3), []
     async with readers.transaction(None) as tx:
-        first = await eye.look(tx, rules_at, [], clock())
-    symptom = next(it.step.symptom for it in first if it.step.raised)
-    assert symptom is not None
-    known = {(OperatorId(1), RULE.code, symptom.place): symptom}
-    charge(database_url, clock(), 3)
-    assert timedelta(minutes=5) < SEARCH_EVERY
-    async with readers.transaction(None) as tx:
-        found = await eye.look(tx, rules_at, known.items(), clock.advance(minutes=5))
-    assert [(it.place.evse_id, it.step.symptom) for it in found if it.step.cleared] == [(3, None)]
+        for _ in range(6):
+            found = await eye.look(tx, rules_at, [], clock())
+            places.append({it.place.location_id for it in found})
+    assert places == [set(), {SITE}, set()] * 2
 
 
-async def test_nothing_is_read_between_searches_where_nothing_is_known(
+async def test_the_more_siblings_the_more_passes_make_a_site_worth_it(
     readers: Database, database_url: str, clock: FakeClock
 ) -> None:
-    used_evenly(database_url, clock())
-    eye = SilenceLook()
+    """Seven siblings: 27 passes are ordinary, 28 are worth a look."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO evse (station_id, evse_id, operator_id) SELECT 1, n, 1 FROM generate_series(4, 8) n"
+        )
+    charge(database_url, clock() - HOUR, 3, *[1, 2, 4] * 9)
     async with readers.transaction(None) as tx:
-        assert await eye.look(tx, rules_at, [], clock()) == []
-        silent(database_url, clock())
-        assert await eye.look(tx, rules_at, [], clock.advance(minutes=59)) == []
-        assert await eye.look(tx, rules_at, [], clock.advance(minutes=1)) != []
+        assert await read_sites(tx, clock()) == set()
+        charge(database_url, clock() - HOUR / 4, 1)
+        assert await read_sites(tx, clock()) == {Site(OperatorId(1), SITE)}
 
 
 async def test_where_no_rule_applies_nothing_is_said(readers: Database, database_url: str, clock: FakeClock) -> None:
@@ -188,6 +201,6 @@ async def test_where_no_rule_applies_nothing_is_said(readers: Database, database
     silent(database_url, clock())
     other = {(OperatorId(1), "faulted", Place(QUIET, 2, 1)): Symptom("faulted", Place(QUIET, 2, 1), clock(), 1.0)}
     async with readers.transaction(None) as tx:
-        assert await SilenceLook().look(tx, lambda _operator, _place: [], other.items(), clock()) == []
-        found = await SilenceLook().look(tx, rules_at, other.items(), clock())
+        assert await SilenceLook(parts=1).look(tx, lambda _operator, _place: [], other.items(), clock()) == []
+        found = await SilenceLook(parts=1).look(tx, rules_at, other.items(), clock())
     assert {it.place.location_id for it in found} == {SITE}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from voltway.infra.db import Transaction
@@ -12,8 +12,10 @@ from voltway.monitoring.incidents.model import Place, Rule, Symptom
 from voltway.monitoring.incidents.silence import SilentInput, silent_connector
 from voltway.monitoring.incidents.silence_store import Site, read_choices, read_sites
 
-SEARCH_EVERY = timedelta(hours=1)
-"""All sites are searched so often; those where something is known are looked at each time, so that it ends soon."""
+PARTS = 12
+"""Each look searches one part of the sites, so that none takes long: all in an hour, with a look every five minutes.
+Sites where something is known are looked at each time, so that it ends soon.
+"""
 
 RulesAt = Callable[[OperatorId, Place], Sequence[Rule]]
 """The rules with the detector `silent_connector` that apply to a station."""
@@ -34,8 +36,9 @@ class Found(NamedTuple):
 class SilenceLook:
     """Looks at the sites where somebody may be silent."""
 
-    def __init__(self) -> None:
-        self._search_at: datetime | None = None
+    def __init__(self, *, parts: int = PARTS) -> None:
+        self._parts = parts
+        self._turn = 0
 
     async def look(
         self, tx: Transaction, rules_at: RulesAt, symptoms: Iterable[tuple[Key, Symptom]], now: datetime
@@ -50,9 +53,8 @@ class SilenceLook:
         """
         court = _Court(rules_at, {key: it for key, it in symptoms if _is_ours(key, rules_at)}, now)
         sites = {Site(operator_id, place.location_id) for operator_id, _, place in court.known}
-        if self._search_at is None or now >= self._search_at:
-            self._search_at = now + SEARCH_EVERY
-            sites |= await read_sites(tx, now)
+        sites |= await read_sites(tx, now, part=self._turn % self._parts, parts=self._parts)
+        self._turn += 1
         choices = await read_choices(tx, sites, now) if sites else {}
         return [found for site, views in choices.items() for found in court.judge(site.operator_id, views)]
 
