@@ -11,7 +11,6 @@ the goals are judged. Exit: 0 the table was printed; 1 a proof failed or, with `
 """
 
 import argparse
-import json
 import os
 import sys
 import time as clocks
@@ -20,10 +19,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-from rig import report
+from rig import command, report
 from rig.lab.judging import all_knowing, openings_of
 from rig.lab.month import Month, made_month
 from rig.lab.ranges import Recipe, read_recipe, renamed
@@ -32,7 +30,6 @@ from rig.lab.stream import Engine
 from rig.lab.watch import WatchEngine
 from voltway.monitoring.incidents.rules import shipped
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 SEEDS = (101, 102, 103, 104, 105)
 QUICK_SEEDS, QUICK_DAYS = (1,), 4
 LEAST_EVSE_DAYS = 20_000
@@ -105,13 +102,10 @@ def main() -> int:
         return 1
     total = total_of([run.score for run in runs])
     text = "\n".join(lines_of(runs, total, is_renamed=arguments.rename_vendor_codes))
-    (sys.stderr if arguments.json == "-" else sys.stdout).write(f"{text}\n")
+    document = _document(runs, total, is_renamed=arguments.rename_vendor_codes)
+    command.publish(arguments, "detection", text, document)
     if arguments.explain:
         sys.stderr.write("\n".join(explained(runs)) + "\n")
-    if arguments.write_docs:
-        report.write_section(DOCUMENT, "detection", text)
-    if arguments.json:
-        _write_json(arguments.json, _document(runs, total, is_renamed=arguments.rename_vendor_codes))
     return 1 if arguments.check and not is_met(total) else 0
 
 
@@ -152,7 +146,7 @@ def lines_of(runs: Sequence[Run], total: Score, *, is_renamed: bool) -> Iterator
     rate = total.false_per_1000
     yield f"- goal: at most {GOAL_FALSE_PER_1000:g} false per 1,000 EVSE-days: {rate:.2f} ({each}), {met}"
     claims = {claim: all(dict(run.proofs)[claim] for run in runs) for claim, _ in runs[0].proofs}
-    yield from (f"- {'proved' if holds else 'NOT PROVED'}: {claim}" for claim, holds in claims.items())
+    yield from (report.claim_line(*claim) for claim in claims.items())
 
 
 def explained(runs: Sequence[Run]) -> Iterator[str]:
@@ -236,29 +230,18 @@ def _counts(tally: Tally) -> dict[str, Any]:
     return {**counts, "delay_s_median": tally.delay_s(), "delay_s_p95": tally.delay_s(p95=True)}
 
 
-def _write_json(target: str, document: dict[str, Any]) -> None:
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    if target == "-":
-        sys.stdout.write(text)
-    else:
-        Path(target).write_text(text, encoding="utf-8")
-
-
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Precision and recall per fault over a simulated month.")
-    parser.add_argument("--quick", action="store_true", help=f"seed {QUICK_SEEDS[0]}, {QUICK_DAYS} days")
-    parser.add_argument("--check", action="store_true", help="prove the scoring, and fail where a goal is missed")
-    parser.add_argument("--json", metavar="FILE", help="also write everything as JSON; - is stdout")
+    parser = command.parser(
+        "Precision and recall per fault over a simulated month.",
+        quick=f"seed {QUICK_SEEDS[0]}, {QUICK_DAYS} days",
+        check="prove the scoring, and fail where a goal is missed",
+    )
     parser.add_argument("--seed", type=int, nargs="+", metavar="N", help="other seeds than 101 to 105")
     cores = len(os.sched_getaffinity(0))
     parser.add_argument("--jobs", type=int, default=cores, metavar="N", help="seeds at a time (one a core)")
     parser.add_argument("--rename-vendor-codes", action="store_true", help="random words for all that vendors chose")
     parser.add_argument("--explain", action="store_true", help="also write every miss and false incident to stderr")
-    parser.add_argument("--write-docs", action="store_true", help="write the table into docs/performance.md")
-    arguments = parser.parse_args()
-    if arguments.quick and arguments.write_docs:
-        parser.error("--write-docs needs the full run, not --quick")
-    return arguments
+    return command.parsed(parser)
 
 
 if __name__ == "__main__":

@@ -12,21 +12,18 @@ printed; with `--check` one that fails ends it. Exit: 0 the table was printed; 1
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, TextIO
 
-from rig import disk, proofs, report, servers
+from rig import command, disk, proofs, report, servers
 from rig.orders import Order, Outcome, Phase
 from rig.proofs import Proof
 from rig.results import Results
 from rig.servers import Contestant, NotRunError
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 VERSIONS = {"mixed": ("1.6", "2.0.1"), "1.6": ("1.6",), "2.0.1": ("2.0.1",)}
 _LET_ALL_IN = Phase("saturated", 0.2, 0.3)
 
@@ -141,17 +138,8 @@ def main() -> int:
     except ProofFailedError as error:
         sys.stderr.write(f"the measurement does not hold: {error}\n")
         return 1
-    _publish(arguments, finished)
+    command.publish(arguments, "ingest", "\n".join(_lines(finished)), _document(finished))
     return 0
-
-
-def _publish(arguments: argparse.Namespace, finished: Finished) -> None:
-    text = "\n".join(_lines(finished))
-    _print(text, sys.stderr if arguments.json == "-" else sys.stdout)
-    if arguments.write_docs:
-        report.write_section(DOCUMENT, "ingest", text)
-    if arguments.json:
-        _write_json(arguments.json, _document(finished))
 
 
 def _lines(finished: Finished) -> Iterator[str]:
@@ -167,7 +155,7 @@ def _lines(finished: Finished) -> Iterator[str]:
     yield ""
     yield from report.goals_table(finished.results.goals())
     yield ""
-    yield from (f"- {'proved' if proof.holds else 'NOT PROVED'}: {proof.claim}" for proof in finished.proofs)
+    yield from (report.claim_line(proof.claim, proof.holds) for proof in finished.proofs)
 
 
 def _document(finished: Finished) -> dict[str, Any]:
@@ -185,14 +173,6 @@ def _document(finished: Finished) -> dict[str, Any]:
     }
 
 
-def _write_json(target: str, document: dict[str, Any]) -> None:
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    if target == "-":
-        sys.stdout.write(text)
-    else:
-        Path(target).write_text(text, encoding="utf-8")
-
-
 def _plan(arguments: argparse.Namespace) -> Plan:
     versions = VERSIONS[arguments.ocpp]
     if arguments.quick:
@@ -201,17 +181,15 @@ def _plan(arguments: argparse.Namespace) -> Plan:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Cost of a message in Voltway, beside a floor and a peer.")
-    parser.add_argument("--quick", action="store_true", help="one round of short windows")
-    parser.add_argument("--check", action="store_true", help="prove the measurement first, and refuse it if it fails")
-    parser.add_argument("--json", metavar="FILE", help="also write everything as JSON; - is stdout")
-    parser.add_argument("--write-docs", action="store_true", help="write the table into docs/performance.md")
+    parser = command.parser(
+        "Cost of a message in Voltway, beside a floor and a peer.",
+        quick="one round of short windows",
+        check="prove the measurement first, and refuse it if it fails",
+    )
     parser.add_argument("--stations", type=int, default=200, help="stations that send (200)")
     parser.add_argument("--rounds", type=int, default=3, help="alternating rounds (3)")
     parser.add_argument("--ocpp", choices=VERSIONS, default="mixed", help="versions that the stations speak (mixed)")
-    arguments = parser.parse_args()
-    if arguments.quick and arguments.write_docs:
-        parser.error("--write-docs needs the full run, not --quick")
+    arguments = command.parsed(parser)
     if arguments.stations < 1 or arguments.rounds < 1:
         parser.error("--stations and --rounds are at least 1")
     return arguments

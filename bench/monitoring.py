@@ -12,17 +12,15 @@ Exit: 0 the table was printed; 1 a proof failed (with `--check`); 3 not run.
 
 import argparse
 import asyncio
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from rig import crowd, disk, procfs, proofs, report, servers
+from rig import command, crowd, disk, procfs, proofs, report, servers
 from rig.servers import NotRunError
 from voltway.app import make_ingest
 from voltway.gateway.ingest import Ingest
@@ -34,7 +32,6 @@ from voltway.kernel.facts import ConnectorStatus
 from voltway.monitoring.watch import store
 from voltway.settings import Settings
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 SHARE_GOAL, FAULT_GOAL_S, OUTAGE_GOAL_S, HANDFUL = 0.50, 2.0, 10.0, 10
 SLICE_S = 0.1
 
@@ -248,13 +245,8 @@ def main() -> int:
     except NotRunError as error:
         sys.stderr.write(f"not run: {error}\n")
         return 3
-    text = "\n".join([*_table(plan, figures), "", *(_claim_line(*claim) for claim in claims)])
-    stream = sys.stderr if arguments.json == "-" else sys.stdout
-    stream.write(f"{text}\n")
-    if arguments.write_docs:
-        report.write_section(DOCUMENT, "monitoring", text)
-    if arguments.json:
-        _write_json(arguments.json, plan, figures, claims)
+    text = "\n".join([*_table(plan, figures), "", *(report.claim_line(*claim) for claim in claims)])
+    command.publish(arguments, "monitoring", text, _document(plan, figures, claims))
     return 1 if arguments.check and not all(holds for _, holds in claims) else 0
 
 
@@ -292,32 +284,20 @@ def _notes(plan: Plan, it: Figures) -> Iterator[str]:
     yield disk.sync_line(disk.sync_times_ms())
 
 
-def _claim_line(text: str, holds: bool) -> str:  # noqa: FBT001 - a claim and whether it holds
-    return f"- {'proved' if holds else 'NOT PROVED'}: {text}"
-
-
-def _write_json(target: str, plan: Plan, figures: Figures, claims: Sequence[tuple[str, bool]]) -> None:
-    document = {
+def _document(plan: Plan, figures: Figures, claims: Sequence[tuple[str, bool]]) -> dict[str, Any]:
+    return {
         "bench": "monitoring", "machine": report.machine(), "plan": asdict(plan), "figures": asdict(figures),
         "proofs": [{"claim": text, "holds": holds} for text, holds in claims],
     }  # fmt: skip
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    if target == "-":
-        sys.stdout.write(text)
-    else:
-        Path(target).write_text(text, encoding="utf-8")
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Cost and speed of the watch over a network of EVSEs.")
-    parser.add_argument("--quick", action="store_true", help="1,000 EVSEs and short windows")
-    parser.add_argument("--check", action="store_true", help="fail where a proof of the measurement does not hold")
-    parser.add_argument("--json", metavar="FILE", help="also write everything as JSON; - is stdout")
-    parser.add_argument("--write-docs", action="store_true", help="write the table into docs/performance.md")
-    arguments = parser.parse_args()
-    if arguments.quick and arguments.write_docs:
-        parser.error("--write-docs needs the full run, not --quick")
-    return arguments
+    parser = command.parser(
+        "Cost and speed of the watch over a network of EVSEs.",
+        quick="1,000 EVSEs and short windows",
+        check="fail where a proof of the measurement does not hold",
+    )
+    return command.parsed(parser)
 
 
 def _say(text: str) -> None:

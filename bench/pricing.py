@@ -13,7 +13,6 @@ lines' and the floor's sums must be the same rationals. Exit: 0 the table was pr
 
 import argparse
 import gc
-import json
 import random
 import statistics
 import sys
@@ -24,10 +23,9 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from rig import report
+from rig import command, report
 from voltway.kernel.energy import Energy
 from voltway.kernel.ids import TariffId
 from voltway.sessions.periods import Course, Sample, charging_periods
@@ -47,7 +45,6 @@ from voltway.tariffs.model import (
 )
 from voltway.tariffs.priced import Priced
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 ZONE = "Europe/Berlin"
 PERIODS = 20
 SAMPLES = 60
@@ -163,11 +160,7 @@ def main() -> int:
         return 1
     rounds = [measure(sessions, 1 if arguments.quick else 5) for _ in range(1 if arguments.quick else 5)]
     text = "\n".join(_lines(rounds, proved, len(sessions)))
-    (sys.stderr if arguments.json == "-" else sys.stdout).write(f"{text}\n")
-    if arguments.write_docs:
-        report.write_section(DOCUMENT, "pricing", text)
-    if arguments.json:
-        _write_json(arguments.json, _document(rounds, proved))
+    command.publish(arguments, "pricing", text, _document(rounds, proved))
     return 0
 
 
@@ -191,7 +184,7 @@ def _lines(rounds: Sequence[Round], proved: Sequence[tuple[str, bool]], sessions
     yield f"- goal: at least {GOAL_SESSIONS_PER_S:,} sessions a second, explained: {1e6 / explained:,.0f}, {met}"
     met = "met" if running < GOAL_RUNNING_US else "not met"
     yield f"- goal: a running session priced again with each sample under {GOAL_RUNNING_US:g} µs: {running:.1f}, {met}"
-    yield from (f"- {'proved' if holds else 'NOT PROVED'}: {claim}" for claim, holds in proved)
+    yield from (report.claim_line(*claim) for claim in proved)
 
 
 _ROWS = (
@@ -289,26 +282,13 @@ def _periods(rng: random.Random) -> Iterator[ChargingPeriod]:
         start = end
 
 
-def _write_json(target: str, document: dict[str, Any]) -> None:
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    if target == "-":
-        sys.stdout.write(text)
-    else:
-        Path(target).write_text(text, encoding="utf-8")
-
-
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Cost of a price, beside the bare arithmetic of its lines.")
-    parser.add_argument("--quick", action="store_true", help="one short round")
-    parser.add_argument(
-        "--check", action="store_true", help="prove the totals first, and refuse to measure if that fails"
+    parser = command.parser(
+        "Cost of a price, beside the bare arithmetic of its lines.",
+        quick="one short round",
+        check="prove the totals first, and refuse to measure if that fails",
     )
-    parser.add_argument("--json", metavar="FILE", help="also write everything as JSON; - is stdout")
-    parser.add_argument("--write-docs", action="store_true", help="write the table into docs/performance.md")
-    arguments = parser.parse_args()
-    if arguments.quick and arguments.write_docs:
-        parser.error("--write-docs needs the full run, not --quick")
-    return arguments
+    return command.parsed(parser)
 
 
 if __name__ == "__main__":

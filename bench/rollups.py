@@ -9,19 +9,17 @@ Exit: 0 the table was printed; 1 a proof or a goal failed (with `--check`); 3 no
 
 import argparse
 import asyncio
-import json
 import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from rig import report, servers
+from rig import command, report, servers
 from rig.servers import NotRunError
 from voltway.infra.db import Database
 from voltway.infra.sql import fetch_one
@@ -29,7 +27,6 @@ from voltway.kernel.ids import OperatorId
 from voltway.monitoring.numbers.rollup_sql import ADDED, INTO, SUMS
 from voltway.monitoring.numbers.usage_service import Grain, Usage, Wanted
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 NETWORK_GOAL_MS, SITE_GOAL_MS = 50.0, 300.0
 BEGIN, END = datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
 ME = OperatorId(1)
@@ -192,13 +189,8 @@ def main() -> int:
     except NotRunError as error:
         sys.stderr.write(f"not run: {error}\n")
         return 3
-    text = "\n".join([*_table(plan, figures), "", *(_claim_line(*claim) for claim in figures.claims)])
-    stream = sys.stderr if arguments.json == "-" else sys.stdout
-    stream.write(f"{text}\n")
-    if arguments.write_docs:
-        report.write_section(DOCUMENT, "rollups", text)
-    if arguments.json:
-        _write_json(arguments.json, plan, figures)
+    text = "\n".join([*_table(plan, figures), "", *(report.claim_line(*claim) for claim in figures.claims)])
+    command.publish(arguments, "rollups", text, _document(plan, figures))
     holds = all(holds for _, holds in figures.claims) and all(met for *_, met in _goals(figures))
     return 1 if arguments.check and not holds else 0
 
@@ -233,29 +225,17 @@ def _notes(plan: Plan, it: Figures) -> Iterator[str]:
     yield f"a site's heatmap over the year: {it.heatmap_ms:.0f} ms"
 
 
-def _claim_line(text: str, holds: bool) -> str:  # noqa: FBT001 - a claim and whether it holds
-    return f"- {'proved' if holds else 'NOT PROVED'}: {text}"
-
-
-def _write_json(target: str, plan: Plan, figures: Figures) -> None:
-    document = {"bench": "rollups", "machine": report.machine(), "plan": asdict(plan), "figures": asdict(figures)}
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    if target == "-":
-        sys.stdout.write(text)
-    else:
-        Path(target).write_text(text, encoding="utf-8")
+def _document(plan: Plan, figures: Figures) -> dict[str, Any]:
+    return {"bench": "rollups", "machine": report.machine(), "plan": asdict(plan), "figures": asdict(figures)}
 
 
 def _arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Speed of usage over a year of rollups.")
-    parser.add_argument("--quick", action="store_true", help="500 EVSEs")
-    parser.add_argument("--check", action="store_true", help="fail where a proof or a goal does not hold")
-    parser.add_argument("--json", metavar="FILE", help="also write everything as JSON; - is stdout")
-    parser.add_argument("--write-docs", action="store_true", help="write the table into docs/performance.md")
-    arguments = parser.parse_args(given)
-    if arguments.quick and arguments.write_docs:
-        parser.error("--write-docs needs the full run, not --quick")
-    return arguments
+    parser = command.parser(
+        "Speed of usage over a year of rollups.",
+        quick="500 EVSEs",
+        check="fail where a proof or a goal does not hold",
+    )
+    return command.parsed(parser, given)
 
 
 def _say(text: str) -> None:

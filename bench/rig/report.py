@@ -54,6 +54,11 @@ def goals_table(goals: Iterable[Goal]) -> list[str]:
     return lines
 
 
+def claim_line(text: str, holds: bool) -> str:  # noqa: FBT001 - a claim and whether it holds
+    """Say of a claim whether it was proved."""
+    return f"- {'proved' if holds else 'NOT PROVED'}: {text}"
+
+
 def write_section(path: Path, name: str, text: str) -> None:
     """Replace one benchmark's section of a document, between its markers; add it at the end where it is missing."""
     begin, end = f"<!-- {name}: written by bench/{name}.py -->", f"<!-- end of {name} -->"
