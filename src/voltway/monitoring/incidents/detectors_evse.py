@@ -14,9 +14,9 @@ NOTHING_SHARE = 0.008
 """Less than this is nothing: `no_delivery` looks at that."""
 
 
-def number(rule: Rule, name: str, default: float) -> float:
-    """Return a parameter of a rule."""
-    return float(rule.params.get(name, default))  # type: ignore[arg-type]  # `rules.faults_of` lets in numbers only
+def number(rule: Rule, name: str) -> float:
+    """Return a parameter of a rule; `rules` fills in the detector's defaults."""
+    return float(rule.params[name])  # type: ignore[arg-type]  # `rules.faults_of` lets in numbers only
 
 
 def faulted(view: EvseView, rule: Rule, now: datetime) -> Sign | None:
@@ -25,7 +25,7 @@ def faulted(view: EvseView, rule: Rule, now: datetime) -> Sign | None:
         return None
     if view.current.cause == Cause.CLOSED_UNASKED:
         # A station that was asked to open takes its time; one that closes for good says so for longer.
-        since = view.current.begin + timedelta(minutes=number(rule, "closed_min", 10.0))
+        since = view.current.begin + timedelta(minutes=number(rule, "closed_min"))
         return (
             Sign(1.0, since, "closed by the station itself", due=since) if now >= since else Sign(0.0, since, due=since)
         )
@@ -47,11 +47,11 @@ def no_delivery(view: EvseView, rule: Rule, _now: datetime) -> Sign | None:
     if session.last_reading_at is None or session.last_reading_at <= session.energy_since:
         is_proven = session.last_reading_at is not None and session.energy_milliwh > 0
         return Sign(0.0, session.energy_since) if is_proven else None
-    if session.soc_pct is not None and session.soc_pct >= number(rule, "full_soc_pct", 95.0):
+    if session.soc_pct is not None and session.soc_pct >= number(rule, "full_soc_pct"):
         return None
     since = max(session.energy_since, session.charging_since or session.energy_since)
-    if session.energy_milliwh >= number(rule, "delivered_wh", 500.0) * MILLIWH_PER_WH:
-        since += timedelta(minutes=number(rule, "patience_min", 45.0))
+    if session.energy_milliwh >= number(rule, "delivered_wh") * MILLIWH_PER_WH:
+        since += timedelta(minutes=number(rule, "patience_min"))
     return Sign(1.0, since, f"charging since {since:%H:%M} UTC without any energy")
 
 
@@ -65,7 +65,7 @@ def energy_without_session(view: EvseView, rule: Rule, _now: datetime) -> Sign |
     if meter.idle_register_milliwh is not None and meter.register_milliwh is not None and meter.idle_at is not None:
         risen_milliwh = meter.register_milliwh - meter.idle_register_milliwh
         lasting_h = ((meter.register_at or meter.at) - meter.idle_at) / timedelta(hours=1)
-        if lasting_h > 0 and risen_milliwh >= number(rule, "least_wh", 100.0) * MILLIWH_PER_WH:
+        if lasting_h > 0 and risen_milliwh >= number(rule, "least_wh") * MILLIWH_PER_WH:
             flowing_w = max(flowing_w, risen_milliwh / MILLIWH_PER_WH / lasting_h)
             since = meter.idle_at
     return Sign(flowing_w, since, f"{flowing_w:.0f} W without a session")
@@ -82,10 +82,10 @@ def session_stuck(view: EvseView, rule: Rule, now: datetime) -> Sign | None:
         return None
     if view.free_since is not None and session.updated_at < view.free_since:
         return Sign(1.0, view.free_since, "its place is free, the session goes on")
-    open_until = session.started_at + timedelta(hours=number(rule, "open_h", 24.0))
-    idle_until = (session.energy_since or session.started_at) + timedelta(hours=number(rule, "idle_h", 8.0))
+    open_until = session.started_at + timedelta(hours=number(rule, "open_h"))
+    idle_until = (session.energy_since or session.started_at) + timedelta(hours=number(rule, "idle_h"))
     eternal_at = max(open_until, idle_until)
-    unheard_at = session.updated_at + timedelta(hours=number(rule, "unheard_h", 24.0))
+    unheard_at = session.updated_at + timedelta(hours=number(rule, "unheard_h"))
     if now >= eternal_at:
         return Sign(1.0, eternal_at, f"open since {session.started_at:%d %b %H:%M} UTC, long without energy")
     if now >= unheard_at:
@@ -109,7 +109,7 @@ def low_power(view: EvseView, rule: Rule, _now: datetime) -> Sign | None:
     if share < NOTHING_SHARE:
         return None
     if session.soc_pct is not None:
-        if session.soc_pct >= number(rule, "taper_soc_pct", 70.0):
+        if session.soc_pct >= number(rule, "taper_soc_pct"):
             return None
     elif meter.peak_w is not None and meter.peak_w >= 2 * WEAK_SHARE * min(offers):
         return Sign(0.0, meter.at)
@@ -121,7 +121,7 @@ def temperature(view: EvseView, rule: Rule, now: datetime) -> Sign | None:
     meter = view.meter
     if meter.temperature_c is None or meter.at is None:
         return None
-    stale_at = meter.at + timedelta(minutes=number(rule, "fresh_min", 60.0))
+    stale_at = meter.at + timedelta(minutes=number(rule, "fresh_min"))
     if now >= stale_at:
         return None
     return Sign(meter.temperature_c, meter.at, f"{meter.temperature_c:.0f} °C", due=stale_at)
@@ -131,7 +131,7 @@ def meter_anomaly(view: EvseView, rule: Rule, now: datetime) -> Sign | None:
     """Say how many of the last sessions have a meter that contradicts itself. Value: anomalies within the window."""
     if not view.recent_anomalies:
         return None
-    window = timedelta(hours=number(rule, "window_h", 24.0))
+    window = timedelta(hours=number(rule, "window_h"))
     recent = sorted(it for it in view.recent_anomalies if it[0] > now - window)
     if not recent:
         return None

@@ -26,14 +26,14 @@ def network_outage(views: Sequence[SiteView], rule: Rule, _now: datetime) -> Sig
     if sign is None:
         return None
     hit = sum(any(_is_away(it) for it in view.stations) for view in views)
-    return sign if hit >= number(rule, "least_sites", 2.0) else None
+    return sign if hit >= number(rule, "least_sites") else None
 
 
 def _outage(stations: Iterable[StationView], rule: Rule, suspect: str) -> Sign | None:
     counted = [it for it in stations if it.is_commissioned]
     gone = sorted(it.since for it in counted if _is_away(it) and it.since is not None)
-    together = _most_within(gone, timedelta(seconds=number(rule, "within_s", 120.0)))
-    least = number(rule, "least_stations", 3.0)
+    together = _most_within(gone, timedelta(seconds=number(rule, "within_s")))
+    least = number(rule, "least_stations")
     if len(counted) < least or not together:
         return None
     # Those that were away before do not count against the rest; while it lasts, all that are away do.
@@ -59,7 +59,7 @@ def queue_at_site(view: SiteView, rule: Rule, _now: datetime) -> Sign | None:
     """
     evses = [evse for station in view.stations for evse in station.evses]
     usable = [evse for evse in evses if evse.current.state not in _OUT_OF_SERVICE]
-    if not usable or len(usable) < max(number(rule, "least_evses", 4.0), len(evses) / 2):
+    if not usable or len(usable) < max(number(rule, "least_evses"), len(evses) / 2):
         return None
     if any(evse.current.state not in OCCUPIED for evse in usable):
         return None

@@ -25,7 +25,7 @@ def flapping_connection(view: StationView, rule: Rule, now: datetime) -> Sign | 
     """Say how often the connection broke within the window. Value: breaks."""
     if not view.breaks:
         return None
-    window = timedelta(minutes=number(rule, "window_min", 60.0))
+    window = timedelta(minutes=number(rule, "window_min"))
     recent = [at for at in view.breaks if at > now - window]
     if not recent:
         return None
@@ -47,7 +47,7 @@ def failed_authorisations(view: StationView, rule: Rule, now: datetime) -> Sign 
     """
     if not view.refusals:
         return None
-    window = timedelta(hours=number(rule, "window_h", 8.0))
+    window = timedelta(hours=number(rule, "window_h"))
     recent = [it for it in view.refusals if it.at > now - window]
     if not recent:
         return None
@@ -61,7 +61,7 @@ def certificate_expiry(view: StationView, rule: Rule, now: datetime) -> Sign | N
     if not view.expiries:
         return None
     name, expires_at = min(view.expiries.items(), key=lambda it: it[1])
-    ahead = timedelta(days=number(rule, "warn_days", 14.0))
+    ahead = timedelta(days=number(rule, "warn_days"))
     # Stations say "0001-01-01" of a certificate that they do not have; no earlier instant can be named.
     warn_at = expires_at - min(ahead, expires_at - _FIRST)
     if now < warn_at:

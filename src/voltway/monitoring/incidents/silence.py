@@ -113,7 +113,7 @@ def silent_connector(view: SilentInput, rule: Rule, _now: datetime) -> Sign | No
     """Say how improbable it is to be passed so often by chance. Value: -log10 of the probability."""
     if not view.siblings or view.since is None:
         return None
-    value = surprise(view, prior=number(rule, "prior", 6.0), most=number(rule, "most_choices", 500.0))
+    value = surprise(view, prior=number(rule, "prior"), most=number(rule, "most_choices"))
     return Sign(value, view.since, f"passed {view.silent} times in a row while it was free")
 
 
