@@ -6,7 +6,6 @@ code, github.com/US-JOET/ev-chart-open-source, `database_central_config.json` (m
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -41,6 +40,7 @@ from voltway.monitoring.reports.wording import (
     percent_column,
     port_id,
     text_column,
+    whole_seconds,
 )
 
 KIND = "nevi"
@@ -192,7 +192,7 @@ def _module_3(years: Mapping[Month, Sequence[NeviPort]]) -> Table:
     )  # fmt: skip
     rows = tuple(
         (
-            one.port.location_id or "", port_id(one.port), _seconds(one.begin_at), _seconds(one.end_at), one.percent,
+            one.port.location_id or "", port_id(one.port), whole_seconds(one.begin_at), whole_seconds(one.end_at), one.percent,
             minutes(one.outage_us), minutes(one.excluded_us),
         )
         for month in sorted(years)
@@ -217,7 +217,7 @@ def _module_4(ports: Sequence[NeviPort], last: Month) -> Table:
             excluded_us, notes = _excuse(port, span)
             whole = excluded_us == span.end - span.begin
             rows.append((
-                port.port.location_id or "", port_id(port.port), _seconds(span.begin_at), minutes(length([span])),
+                port.port.location_id or "", port_id(port.port), whole_seconds(span.begin_at), minutes(length([span])),
                 "TRUE" if whole else "FALSE", "", notes[:_NOTE_LENGTH] if whole else "",
             ))  # fmt: skip
     return Table("module_4_outages", "Outages of the last three months", columns, tuple(rows), "There was no outage.")
@@ -276,11 +276,6 @@ def _exclusions(ports: Sequence[NeviPort]) -> Table:
 
 def _span(outage: Outage) -> Span:
     return span_of(outage.begin_at, outage.end_at)
-
-
-def _seconds(instant: datetime) -> str:
-    """Write an instant as EV-ChART's own examples do: whole seconds, UTC, `Z`."""
-    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
 
 
 _NOTES = paragraphs("""

@@ -1,7 +1,7 @@
 """Reads what reports need from the tables of other slices: sessions, CDRs, incidents, the operator. Writes nothing."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +10,7 @@ from voltway.infra.sql import Row, fetch_all, fetch_one
 from voltway.kernel.ids import OperatorId
 from voltway.monitoring.numbers.uptime_spans import Span
 from voltway.monitoring.reports.figures import IncidentCount, MonthFacts, PortSession, Revenue, SiteUsage
+from voltway.monitoring.reports.wording import whole_seconds
 
 _AT_PLACE = "(CAST(:location AS text) IS NULL OR l.code = :location)"
 
@@ -61,16 +62,11 @@ async def list_port_sessions(
     return [
         PortSession(
             str(row["session_id"]), row["identity"], row["evse_id"], row["connector_id"], row["location"],
-            _seconds(row["started_at"]), None if row["ended_at"] is None else _seconds(row["ended_at"]),
+            whole_seconds(row["started_at"]), None if row["ended_at"] is None else whole_seconds(row["ended_at"]),
             row["error"] or "", row["energy_milliwh"], row["peak_w"], row["token_type"],
         )
         for row in rows
     ]  # fmt: skip
-
-
-def _seconds(instant: datetime) -> str:
-    """Write an instant as EV-ChART's own examples do: whole seconds, UTC, `Z`."""
-    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _site(row: Row, peak: Row | None) -> SiteUsage:

@@ -1,7 +1,7 @@
 """How reports write places, energies and durations, and the arithmetic they share. Pure."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -29,6 +29,11 @@ def kwh(milliwh: int) -> Decimal:
     Decimal('1.500000')
     """
     return Decimal(milliwh).scaleb(-6)
+
+
+def whole_seconds(instant: datetime) -> str:
+    """Write an instant as EV-ChART's own examples do: whole seconds, UTC, `Z`."""
+    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def minutes(micros: int) -> Fraction:
