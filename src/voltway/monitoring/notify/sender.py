@@ -112,11 +112,6 @@ def send(url: str, letter: Letter, *, accepted: Sequence[str] = (), allow_privat
     return Sent(why, tuple(taken))
 
 
-def warm_up() -> None:
-    """Import what sending a mail needs, so that the first one is not late."""
-    _plugin("mailto://example.com")
-
-
 def _plugin(url: str) -> "NotifyBase | None":
     with _imports, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'imghdr'", DeprecationWarning)  # apprise's own business
