@@ -192,8 +192,8 @@ def _module_3(years: Mapping[Month, Sequence[NeviPort]]) -> Table:
     )  # fmt: skip
     rows = tuple(
         (
-            one.port.location_id or "", port_id(one.port), whole_seconds(one.begin_at), whole_seconds(one.end_at), one.percent,
-            minutes(one.outage_us), minutes(one.excluded_us),
+            one.port.location_id or "", port_id(one.port), whole_seconds(one.begin_at), whole_seconds(one.end_at),
+            one.percent, minutes(one.outage_us), minutes(one.excluded_us),
         )
         for month in sorted(years)
         for one in years[month]
