@@ -5,56 +5,23 @@
 
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
+from tests.monitoring.forking import Forked
 from tests.monitoring.notify.changes import add_route, seed_network
 from tests.monitoring.notify.fake_smtp import Mailbox, running_mailbox
 from tests.sessions.seeding import run_sql
 
-ROOT = Path(__file__).parents[3]
 KILLS = int(os.environ.get("KILLS", "50"))
 SEED = 7
 
 
-class Workers:
-    """Starts and kills workers, one at a time."""
-
-    def __init__(self, database_url: str) -> None:
-        self._zygote = subprocess.Popen(
-            [sys.executable, "-m", "tests.monitoring.notify.worker_like", database_url],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True,
-        )  # fmt: skip
-        self._pid = 0
-
-    def start(self, command: str) -> None:
-        """Start a worker."""
-        assert self._zygote.stdin is not None
-        assert self._zygote.stdout is not None
-        self._zygote.stdin.write(f"{command}\n")
-        self._zygote.stdin.flush()
-        self._pid = int(self._zygote.stdout.readline())
-
-    def kill(self) -> None:
-        """Kill the worker with its whole process group, as an operator or the kernel would."""
-        os.killpg(self._pid, signal.SIGKILL)
-
-    def close(self) -> None:
-        """End the process that forks them."""
-        with self._zygote:
-            assert self._zygote.stdin is not None
-            self._zygote.stdin.close()
-
-
 @pytest.fixture
-def workers(database_url: str) -> Iterator[Workers]:
-    running = Workers(database_url)
+def workers(database_url: str) -> Iterator[Forked]:
+    running = Forked("tests.monitoring.notify.worker_like", database_url)
     yield running
     running.close()
 
@@ -68,7 +35,7 @@ def wait_until(is_so: Callable[[], bool], timeout_s: float) -> bool:
     return True
 
 
-def test_fifty_kills_repeat_and_forget_no_mail(database_url: str, workers: Workers) -> None:
+def test_fifty_kills_repeat_and_forget_no_mail(database_url: str, workers: Forked) -> None:
     """Every notification that was committed is in exactly one mail per target, and none is in doubt."""
     seed_network(database_url)
     chance = random.Random(SEED)  # noqa: S311 - moments of a test

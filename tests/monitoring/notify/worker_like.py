@@ -1,16 +1,14 @@
 """Workers to be killed: `python -m tests.monitoring.notify.worker_like DATABASE_URL` forks one per line on stdin.
 
-A worker keeps a courier and writes notifications of new incidents, as the real one does; its pid is printed. Forking
-from a process that has everything imported makes fifty of them affordable.
+A worker keeps a courier and writes notifications of new incidents, as the real one does; its pid is printed.
 """
 
 import asyncio
-import os
-import signal
 import sys
 from datetime import timedelta
 from itertools import count
 
+from tests.monitoring.forking import fork_per_line
 from tests.monitoring.notify.changes import make_change, make_incident
 
 from voltway.infra.db import Database, Role
@@ -44,18 +42,11 @@ async def only_send(database_url: str) -> None:
     await asyncio.Event().wait()
 
 
-def main() -> None:
-    """Fork a worker per line: `work FIRST_INCIDENT` or `send`."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    for line in sys.stdin:
-        command = line.split()
-        pid = os.fork()
-        if pid == 0:
-            os.setsid()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            asyncio.run(work(sys.argv[1], int(command[1])) if command[0] == "work" else only_send(sys.argv[1]))
-        print(pid, flush=True)  # noqa: T201 - what the test reads
+async def obey(line: str) -> None:
+    """Do what a line says: `work FIRST_INCIDENT` or `send`."""
+    command = line.split()
+    await (work(sys.argv[1], int(command[1])) if command[0] == "work" else only_send(sys.argv[1]))
 
 
 if __name__ == "__main__":
-    main()
+    fork_per_line(obey)

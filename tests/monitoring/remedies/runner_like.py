@@ -1,10 +1,9 @@
 """Runners to be killed: `python -m tests.monitoring.remedies.runner_like DATABASE NATS` forks one per line on stdin."""
 
 import asyncio
-import os
-import signal
 import sys
 
+from tests.monitoring.forking import fork_per_line
 from tests.monitoring.remedies.stage import Neighbours, ingest
 
 from voltway.infra import bus
@@ -22,17 +21,5 @@ async def work(database_url: str, nats_url: str) -> None:
     await runner.run(asyncio.Event())
 
 
-def main() -> None:
-    """Fork a runner per line and print its pid."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    for _ in sys.stdin:
-        pid = os.fork()
-        if pid == 0:
-            os.setsid()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            asyncio.run(work(sys.argv[1], sys.argv[2]))
-        print(pid, flush=True)  # noqa: T201 - what the test reads
-
-
 if __name__ == "__main__":
-    main()
+    fork_per_line(lambda _: work(sys.argv[1], sys.argv[2]))

@@ -3,13 +3,10 @@
 import asyncio
 import os
 import random
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from tests.monitoring.forking import Forked
 from tests.monitoring.remedies.stage import Gateway, Neighbours, connected_station, open_incident, seed
 from tests.sessions.seeding import run_sql
 
@@ -18,49 +15,19 @@ from voltway.infra.db import Database
 from voltway.kernel.clock import monotonic_s, now
 from voltway.monitoring.remedies.service import Remedies
 
-ROOT = Path(__file__).parents[3]
 KILLS = int(os.environ.get("KILLS", "30"))
 SEED = 11
 
 
-class Runners:
-    """Starts and kills runners, one at a time."""
-
-    def __init__(self, database_url: str, nats_url: str) -> None:
-        self._zygote = subprocess.Popen(
-            [sys.executable, "-m", "tests.monitoring.remedies.runner_like", database_url, nats_url],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True,
-        )  # fmt: skip
-        self._pid = 0
-
-    def start(self) -> None:
-        """Start a runner."""
-        assert self._zygote.stdin is not None
-        assert self._zygote.stdout is not None
-        self._zygote.stdin.write("\n")
-        self._zygote.stdin.flush()
-        self._pid = int(self._zygote.stdout.readline())
-
-    def kill(self) -> None:
-        """Kill the runner as the kernel would."""
-        os.killpg(self._pid, signal.SIGKILL)
-
-    def close(self) -> None:
-        """End the process that forks them."""
-        with self._zygote:
-            assert self._zygote.stdin is not None
-            self._zygote.stdin.close()
-
-
 @pytest.fixture
-def runners(database_url: str, nats_url: str) -> Iterator[Runners]:
-    running = Runners(database_url, nats_url)
+def runners(database_url: str, nats_url: str) -> Iterator[Forked]:
+    running = Forked("tests.monitoring.remedies.runner_like", database_url, nats_url)
     yield running
     running.close()
 
 
 async def test_thirty_kills_send_each_planned_effect_exactly_once(
-    database_url: str, nats_url: str, runners: Runners
+    database_url: str, nats_url: str, runners: Forked
 ) -> None:
     """Every station is reset once, or closed once and opened once after that, whatever moment the runner died at."""
     seed(database_url)
