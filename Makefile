@@ -17,6 +17,7 @@ help:
 	@echo "make setup  .venv with the locked dependencies and .venv/bin/voltway"
 	@echo "make fuzz   the property tests with more examples; 10,000 tariffs and sessions against a second price engine"
 	@echo "make bench  every benchmark; the tables go to stdout"
+	@echo "make promtool  Prometheus' checker for the tests of deploy/, into .tools"
 	@echo "make lock   requirements.lock from pyproject.toml"
 
 setup: $(STAMP)
