@@ -50,6 +50,7 @@ def test_help_lists_every_command(runner: CliRunner) -> None:
         "simulate",
         "import",
         "price",
+        "report",
         "config",
         "tariff",
     ]
