@@ -9,13 +9,14 @@ UV_VERSION := 0.13.9
 UV := VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser promtool fuzz bench lock
+.PHONY: help setup demo test coverage browser promtool fuzz bench lock
 
 help:
 	@echo "make demo   a charging network of 200 stations on this machine"
-	@echo "make test   format, lint, types, import rules, tests with coverage"
+	@echo "make test   format, lint, types, import rules, tests"
+	@echo "make coverage  the tests again, with the lines they reach"
 	@echo "make setup  .venv with the locked dependencies and .venv/bin/voltway"
-	@echo "make fuzz   the property tests with more examples; 10,000 tariffs and sessions against a second price engine"
+	@echo "make fuzz   the property tests with more examples, the kill tests with more kills; 10,000 tariffs and sessions against a second price engine"
 	@echo "make bench  every benchmark; the tables go to stdout"
 	@echo "make promtool  Prometheus' checker for the tests of deploy/, into .tools"
 	@echo "make lock   requirements.lock from pyproject.toml"
@@ -35,13 +36,21 @@ demo: setup
 	@exec $(BIN)/voltway up --demo
 
 # What measures promises in seconds, and what drives a browser, runs alone; everything else on all cores.
+ALONE := tests/system tests/web tests/bench
+TOGETHER := -n logical --dist worksteal $(ALONE:%=--ignore=%)
+
 test: setup browser promtool
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n logical --dist worksteal --ignore=tests/system --ignore=tests/web --ignore=tests/bench --cov --cov-report=
-	$(BIN)/pytest tests/system tests/web tests/bench --cov --cov-append --cov-report=term
+	$(BIN)/pytest $(TOGETHER)
+	$(BIN)/pytest $(ALONE)
+
+# Tracing costs half of the tests' time again, so it is asked for.
+coverage: setup browser promtool
+	$(BIN)/pytest $(TOGETHER) --cov --cov-report=
+	$(BIN)/pytest $(ALONE) --cov --cov-append --cov-report=term
 
 # The page is tested in a real Chromium; as root we install it where there is none, else say how.
 browser:
@@ -68,6 +77,7 @@ promtool:
 
 fuzz: setup
 	$(BIN)/pytest -q --hypothesis-profile=fuzz -m hypothesis -o faulthandler_timeout=3600 tests
+	KILLS=50 $(BIN)/pytest -q -o faulthandler_timeout=3600 tests/monitoring/notify/test_courier_kill.py tests/monitoring/remedies/test_runner_kill.py
 
 bench: setup
 	@for bench in bench/*.py; do $(BIN)/python "$$bench" || exit $$?; done

@@ -42,6 +42,11 @@ def _no_settings_from_outside(tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _plain_log() -> None:
+    _log_plainly()
+
+
 @pytest.fixture
 def own_logging() -> Iterator[None]:
     """Let a test configure the log of this process, and put it back afterwards."""
@@ -49,7 +54,7 @@ def own_logging() -> Iterator[None]:
     yield
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
-    structlog.reset_defaults()
+    _log_plainly()
     structlog.contextvars.clear_contextvars()
 
 
@@ -105,6 +110,13 @@ def nats_url() -> Iterator[str]:
     finally:
         _stop(process)
         shutil.rmtree(folder)
+
+
+def _log_plainly() -> None:
+    """Structlog's own default draws a traceback with every local variable, which takes seconds where an app is one."""
+    structlog.reset_defaults()
+    renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.stdlib.add_log_level, renderer])
 
 
 def _database(cluster: Cluster, template: str) -> Iterator[str]:

@@ -98,7 +98,7 @@ def prepared(database_url: str) -> str:
     return database_url
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 10**6))
 async def test_each_change_is_told_once_in_order_and_never_at_night(prepared: str, seed: int) -> None:
     run_sql(prepared, "DELETE FROM notification")
