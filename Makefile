@@ -8,6 +8,9 @@ STAMP := $(VENV)/.setup-stamp
 UV_VERSION := 0.13.9
 UV := VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv
 
+# A machine that forbids Python to keep what it compiled makes each of our processes compile its libraries anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test coverage browser promtool fuzz bench lock
 
