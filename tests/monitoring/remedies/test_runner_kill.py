@@ -26,9 +26,7 @@ def runners(database_url: str, nats_url: str) -> Iterator[Forked]:
     running.close()
 
 
-async def test_kills_send_each_planned_effect_exactly_once(
-    database_url: str, nats_url: str, runners: Forked
-) -> None:
+async def test_kills_send_each_planned_effect_exactly_once(database_url: str, nats_url: str, runners: Forked) -> None:
     """Every station is reset once, or closed once and opened once after that, whatever moment the runner died at."""
     seed(database_url)
     chance = random.Random(SEED)  # noqa: S311 - moments of a test
