@@ -38,8 +38,8 @@ $(STAMP): requirements.lock pyproject.toml Makefile
 demo: setup
 	@exec $(BIN)/voltway up --demo
 
-# What starts the whole of it and measures promises in seconds runs alone; everything else on all cores.
-ALONE := tests/system
+# What measures promises in seconds, and what drives a browser, runs alone; everything else on all cores.
+ALONE := tests/system tests/web tests/bench
 TOGETHER := -n logical --dist worksteal $(ALONE:%=--ignore=%)
 
 test: setup browser promtool
